@@ -1,0 +1,120 @@
+import { ProxyError } from "../errors/proxy-error.ts";
+import type { HeaderBlock } from "./header-block.ts";
+
+/**
+ * Where the bytes of a body go. A sink is written to by exactly one source. After `end` or `fail` it gets nothing more.
+ */
+export interface BodySink {
+  /**
+   * Takes one chunk, which the sink owns from then on. False asks the source to hold still until its `resume` is
+   * called.
+   */
+  write(chunk: Uint8Array): boolean;
+  /** The body is whole. `trailers` are forwarded as trailers, never merged into the header (RFC 9110 §6.5). */
+  end(trailers: HeaderBlock | null): void;
+  /** The body broke off; what was written must not pass for a whole one. */
+  fail(error: ProxyError): void;
+}
+
+/**
+ * A body, held on the host. It has one consumer: `pipe` may be called once, and then everything is pushed into the
+ * sink, never before `pipe` has returned and never re-entrantly from within `resume`'s caller's own `write`.
+ *
+ * A source that nobody pipes must be cancelled, or its connection is never given back.
+ */
+export interface BodySource {
+  /** Length in bytes, or -1 when it is not known beforehand. */
+  readonly length: number;
+  pipe(sink: BodySink): void;
+  /** The sink takes more, after a `write` that returned false. */
+  resume(): void;
+  /** Nobody wants the rest. The sink hears nothing more. Idempotent; allowed before `pipe` and after the end. */
+  cancel(error: ProxyError): void;
+}
+
+/** A body that is already in memory. */
+export class BytesBody implements BodySource {
+  readonly length: number;
+  #bytes: Uint8Array | null;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.length = bytes.length;
+  }
+
+  static text(text: string): BytesBody {
+    return new BytesBody(Buffer.from(text));
+  }
+
+  /** The bytes, for a writer that puts head and body into one write; the body is then used up. */
+  take(): Uint8Array {
+    const bytes = this.#bytes ?? new Uint8Array(0);
+    this.#bytes = null;
+    return bytes;
+  }
+
+  pipe(sink: BodySink): void {
+    const bytes = this.take();
+    queueMicrotask(() => {
+      if (bytes.length > 0) sink.write(bytes);
+      sink.end(null);
+    });
+  }
+
+  resume(): void {}
+
+  cancel(): void {
+    this.#bytes = null;
+  }
+}
+
+/** Collects a body into one buffer, at most `limit` bytes. Calls back once, with either an error or the bytes. */
+export class Collector implements BodySink {
+  readonly #source: BodySource;
+  readonly #limit: number;
+  readonly #done: (error: ProxyError | null, bytes: Buffer) => void;
+  #chunks: Uint8Array[] = [];
+  #size = 0;
+  #settled = false;
+
+  constructor(source: BodySource, limit: number, done: (error: ProxyError | null, bytes: Buffer) => void) {
+    this.#source = source;
+    this.#limit = limit;
+    this.#done = done;
+    source.pipe(this);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.#size += chunk.length;
+    if (this.#size > this.#limit) {
+      const error = new ProxyError(
+        "request_body_too_large",
+        `cannot buffer a body: more than ${this.#limit} bytes`,
+      );
+      this.#source.cancel(error);
+      this.fail(error);
+      return false;
+    }
+    this.#chunks.push(chunk);
+    return true;
+  }
+
+  end(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const only = this.#chunks.length === 1 ? this.#chunks[0] : undefined;
+    const bytes =
+      only === undefined
+        ? Buffer.concat(this.#chunks)
+        : Buffer.from(only.buffer as ArrayBuffer, only.byteOffset, only.byteLength);
+    this.#chunks = [];
+    this.#done(null, bytes);
+  }
+
+  fail(error: ProxyError): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#chunks = [];
+    this.#done(error, Buffer.alloc(0));
+  }
+}

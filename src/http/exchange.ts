@@ -1,0 +1,94 @@
+import type { ProxyError } from "../errors/proxy-error.ts";
+import type { BodySink, BodySource } from "./body.ts";
+import type { RequestHead, ResponseHead } from "./message.ts";
+
+/** What is known of the client, from the socket itself; never from a header that a client can write. */
+export interface ClientFacts {
+  /** IP address, or empty for a unix socket. */
+  readonly address: string;
+  readonly port: number;
+  /** The name of the socket in the config. */
+  readonly socket: string;
+  readonly secure: boolean;
+  /** As in `request.cf.httpProtocol`, for example `HTTP/1.1`. */
+  readonly httpVersion: string;
+}
+
+/** Two directions of bytes: a tunnel, or a connection after an upgrade. */
+export interface ByteStream {
+  readonly readable: BodySource;
+  readonly writable: BodySink;
+}
+
+/** What a service leaves with an exchange so that it hears of its early end. */
+export interface ExchangeHandler {
+  /** The downstream is gone, or gave up. Stop the work and free what is held; no answer is taken any more. */
+  onAbort(error: ProxyError): void;
+}
+
+/**
+ * One request with its response, as the host holds it. Whoever opens it (a socket, a Worker's binding) subclasses it to
+ * take the answer; the service that it is handed to calls exactly one of `respond`, `upgrade` and `fail`, once, and is
+ * not called from it re-entrantly. After `abort`, answers are ignored and their bodies cancelled.
+ */
+export abstract class Exchange {
+  readonly request: RequestHead;
+  readonly client: ClientFacts;
+  /** How many services have passed the exchange on, counted to stop loops; see `maxDepth`. */
+  readonly depth: number;
+  /** The service that has taken the exchange sets it, if it needs to hear of an abort. */
+  handler: ExchangeHandler | null = null;
+  /** Set once the downstream is gone. */
+  aborted: ProxyError | null = null;
+  #body: BodySource | null;
+
+  static readonly maxDepth = 32;
+
+  constructor(request: RequestHead, body: BodySource | null, client: ClientFacts, depth: number) {
+    this.request = request;
+    this.client = client;
+    this.depth = depth;
+    this.#body = body;
+  }
+
+  get hasBody(): boolean {
+    return this.#body !== null;
+  }
+
+  /** Length of the request's body: 0 without one, -1 when it is not known. */
+  get bodyLength(): number {
+    return this.#body === null ? 0 : this.#body.length;
+  }
+
+  /** Hands the request's body to its one consumer; null when there is none, or it was taken. */
+  takeBody(): BodySource | null {
+    const body = this.#body;
+    this.#body = null;
+    return body;
+  }
+
+  /** A 1xx response other than 101, for example 100 or 103; ignored where the downstream cannot take it. */
+  abstract inform(head: ResponseHead): void;
+
+  /** The final response. A body given to a response that must not have one is cancelled. */
+  abstract respond(head: ResponseHead, body: BodySource | null): void;
+
+  /**
+   * Answers 101 (or 2xx to CONNECT) and goes over to bytes in both directions: what the client sends goes to
+   * `stream.writable`, what `stream.readable` yields goes to the client.
+   */
+  abstract upgrade(head: ResponseHead, stream: ByteStream): void;
+
+  /** No response can be had. The downstream gets the error's status and id if its response has not begun. */
+  abstract fail(error: ProxyError): void;
+
+  /** Called by whoever opened the exchange, when its client is gone. Idempotent. */
+  abort(error: ProxyError): void {
+    if (this.aborted !== null) return;
+    this.aborted = error;
+    const { handler } = this;
+    this.handler = null;
+    this.takeBody()?.cancel(error);
+    handler?.onAbort(error);
+  }
+}

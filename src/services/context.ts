@@ -1,0 +1,21 @@
+import type { IsolateEnvironment } from "../isolate/environment.ts";
+import type { Logger } from "../observability/log.ts";
+import type { Metrics } from "../observability/traffic.ts";
+import type { Resolve, Service } from "./service.ts";
+
+/** What a shard lends to each of its services: everything that is not pure, so that a test can drive it. */
+export interface ServiceContext {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly isolates: IsolateEnvironment;
+  /** Milliseconds of a clock that only goes forward. */
+  now(): number;
+}
+
+/** A service between its making and its use: names are resolved once all services exist, since they may form circles. */
+export interface LinkableService extends Service {
+  link(resolve: Resolve): void;
+}
+
+/** How the registry makes a service of one kind from its config. */
+export type ServiceFactory<C> = (name: string, config: C, context: ServiceContext) => LinkableService;
