@@ -14,10 +14,19 @@ export interface ClientFacts {
   readonly httpVersion: string;
 }
 
+/** The writing half of a stream. A body's sink is made for its source; this one meets its source later. */
+export interface StreamSink extends BodySink {
+  /**
+   * Called once, before the first `write`, by whoever writes: `source.resume` is called when the stream takes more after
+   * a `write` that returned false, `source.cancel` when it takes nothing more.
+   */
+  attach(source: Pick<BodySource, "resume" | "cancel">): void;
+}
+
 /** Two directions of bytes: a tunnel, or a connection after an upgrade. */
 export interface ByteStream {
   readonly readable: BodySource;
-  readonly writable: BodySink;
+  readonly writable: StreamSink;
 }
 
 /** What a service leaves with an exchange so that it hears of its early end. */
