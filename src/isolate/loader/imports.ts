@@ -1,0 +1,119 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { builtinModules } from "node:module";
+import type { OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
+import type { CompiledWorker } from "../environment.ts";
+
+/** What a binary import is to the Worker: `.bin` an ArrayBuffer, `.wasm` a WebAssembly.Module. */
+export type Asset = CompiledWorker["assets"][number];
+
+const assetNamespace = "sluice-asset";
+const platformNamespace = "sluice-platform";
+const inner = Symbol("resolve the file behind an asset");
+
+/** True for what Node.js calls a builtin module, with or without `node:`. */
+export function isNodeModule(specifier: string): boolean {
+  return specifier.startsWith("node:") || builtinModules.includes(specifier);
+}
+
+/**
+ * Resolves what only Sluice knows about: `cloudflare:*` modules of the runtime, binary files, and specifiers that are
+ * never followed. Everything else is left to esbuild, since each callback costs a round trip to its process.
+ */
+export class WorkerImports {
+  /** Binary files by absolute path. */
+  readonly #assets = new Map<string, Asset>();
+  readonly #syntax: CompiledWorker["syntax"];
+
+  constructor(syntax: CompiledWorker["syntax"]) {
+    this.#syntax = syntax;
+  }
+
+  get plugin(): Plugin {
+    return { name: "sluice", setup: (build) => this.#setup(build) };
+  }
+
+  /**
+   * The binary imports in a stable order, and `code` with their placeholders turned into indexes. The placeholders stand
+   * in import declarations, which end their lines, so the source map stays right.
+   */
+  finish(code: string): { readonly code: string; readonly assets: Asset[] } {
+    const assets: Asset[] = [];
+    for (const path of [...this.#assets.keys()].sort()) {
+      const asset = this.#assets.get(path);
+      if (asset === undefined) continue;
+      code = code.replaceAll(placeholder(path), `sluice:asset/${assets.length}`);
+      assets.push(asset);
+    }
+    return { code, assets };
+  }
+
+  #setup(build: PluginBuild): void {
+    build.onResolve({ filter: /^cloudflare:/ }, (args) => this.#platform(args));
+    build.onResolve({ filter: /^sluice:/ }, (args) =>
+      args.namespace === assetNamespace
+        ? { path: args.path, external: true }
+        : refuse(args, "the name is reserved"),
+    );
+    build.onResolve({ filter: /^(https?:)?\/\// }, (args) =>
+      refuse(args, "modules are never downloaded; install the package and import it by name"),
+    );
+    build.onResolve({ filter: /\.(wasm|bin)(\?module)?$/ }, (args) => this.#asset(build, args));
+    build.onLoad({ filter: /.*/, namespace: assetNamespace }, (args) => this.#load(args.path));
+    // isolated-vm has no import(), so a dynamic import goes to a bundled module that imports statically.
+    build.onLoad({ filter: /.*/, namespace: platformNamespace }, (args) => ({
+      contents: `export * from ${JSON.stringify(args.path)};`,
+      loader: "js",
+    }));
+  }
+
+  #platform(args: OnResolveArgs): OnResolveResult {
+    if (this.#syntax === "script")
+      return refuse(args, "service-worker syntax has no imports; name the file as main");
+    const direct = args.kind === "import-statement" || args.namespace === platformNamespace;
+    return direct
+      ? { path: args.path, external: true }
+      : { path: args.path, namespace: platformNamespace, sideEffects: false };
+  }
+
+  async #asset(build: PluginBuild, args: OnResolveArgs): Promise<OnResolveResult | undefined> {
+    if (args.pluginData === inner || Object.keys(args.with).length > 0) return undefined;
+    const found = await build.resolve(args.path.replace(/\?module$/, ""), {
+      importer: args.importer,
+      namespace: args.namespace,
+      resolveDir: args.resolveDir,
+      kind: args.kind,
+      pluginData: inner,
+    });
+    if (found.errors.length > 0) return refuse(args, "no such file or package");
+    return { path: found.path, namespace: assetNamespace, sideEffects: false, watchFiles: [found.path] };
+  }
+
+  async #load(path: string) {
+    const bytes = await readFile(path);
+    const kind = path.endsWith(".wasm") ? "wasm" : "data";
+    if (this.#syntax === "script") {
+      const array = `Uint8Array.fromBase64(${JSON.stringify(bytes.toString("base64"))})`;
+      const value = kind === "wasm" ? `new WebAssembly.Module(${array})` : `${array}.buffer`;
+      return { contents: `export default ${value};`, loader: "js" as const };
+    }
+    this.#assets.set(path, { kind, bytes });
+    const specifier = JSON.stringify(placeholder(path));
+    return { contents: `import asset from ${specifier}; export default asset;`, loader: "js" as const };
+  }
+}
+
+/** The file behind a name in esbuild's lists, or null for a module that is made up or disabled. */
+export function fileOfInput(input: string): string | null {
+  if (input.startsWith(`${assetNamespace}:`)) return input.slice(assetNamespace.length + 1);
+  if (input.startsWith(`${platformNamespace}:`) || input.startsWith("(disabled):")) return null;
+  return input.startsWith("<") || input.startsWith("data:") ? null : input;
+}
+
+function placeholder(path: string): string {
+  return `sluice:asset/${createHash("sha256").update(path).digest("hex")}`;
+}
+
+function refuse(args: OnResolveArgs, reason: string): OnResolveResult {
+  return { errors: [{ text: `cannot import ${JSON.stringify(args.path)}: ${reason}` }] };
+}
