@@ -1,0 +1,166 @@
+import type * as net from "node:net";
+import { isIP } from "node:net";
+import * as tls from "node:tls";
+import { ProxyError } from "../errors/proxy-error.ts";
+import type { ByteStream } from "../http/exchange.ts";
+import { type Address, formatAddress } from "./address.ts";
+import { TransportStream } from "./stream.ts";
+import { type TimerOwner, type TimerWheel, WheelTimer } from "./timer-wheel.ts";
+import { Transport, type TransportOwner } from "./transport.ts";
+
+/** How to speak TLS to an upstream. Its certificate is always verified. */
+export interface ConnectTls {
+  /** Certificates (PEM) to trust in place of the system's; empty means the system's. */
+  readonly trust: readonly string[];
+  /** The name that the certificate must be for, also sent as SNI. */
+  readonly host: string;
+  /** Our own certificate and key (PEM), when the upstream asks for one. */
+  readonly keypair: { readonly certificate: string; readonly key: string } | null;
+  /** Protocols to offer, for example `http/1.1`; empty offers none. */
+  readonly alpn: readonly string[];
+}
+
+/**
+ * Begins to open a connection; the owner hears `onConnect` or `onClose`. When a name has several addresses, they are
+ * tried in turn (RFC 8305, by Node's `autoSelectFamily`).
+ */
+export function openTransport(owner: TransportOwner, address: Address, secure: ConnectTls | null): Transport {
+  const where = connectOptions(address);
+  if (secure === null) return Transport.connect(owner, where);
+  const options: tls.ConnectionOptions = {
+    ...where,
+    minVersion: "TLSv1.2",
+    // An IP address is no server name (RFC 6066 §3); the certificate is checked against `host` either way.
+    servername: isIP(secure.host) === 0 ? secure.host : "",
+    checkServerIdentity: (_, certificate) => tls.checkServerIdentity(secure.host, certificate),
+    rejectUnauthorized: true,
+  };
+  if (secure.trust.length > 0) options.ca = [...secure.trust];
+  if (secure.alpn.length > 0) options.ALPNProtocols = [...secure.alpn];
+  if (secure.keypair !== null) {
+    options.cert = secure.keypair.certificate;
+    options.key = secure.keypair.key;
+  }
+  return Transport.wrap(owner, tls.connect(options), "secureConnect");
+}
+
+function connectOptions(address: Address): net.TcpNetConnectOpts | net.IpcNetConnectOpts {
+  switch (address.kind) {
+    case "tcp":
+      return { host: address.host === "" ? "127.0.0.1" : address.host, port: address.port, noDelay: true };
+    case "unix":
+      return { path: address.path };
+    case "unix-abstract":
+      return { path: `\0${address.name}` };
+    case "fd":
+    case "systemd":
+      throw new Error(`cannot connect to ${formatAddress(address)}: it can only be listened on`);
+  }
+}
+
+/** Why a connection could not be opened, as the error that the exchange fails with. */
+export function connectError(error: Error | null, where: string): ProxyError {
+  const code = errorCode(error);
+  const message = `cannot connect to ${where}: ${error?.message ?? "the connection was closed"}`;
+  const options = { cause: error ?? undefined };
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "EAI_FAIL" || code === "EAI_NODATA") {
+    return new ProxyError("upstream_name_unresolved", message, options);
+  }
+  if (isTlsCode(code)) return new ProxyError("upstream_tls_failed", message, options);
+  return new ProxyError("upstream_unreachable", message, options);
+}
+
+function errorCode(error: Error | null): string {
+  // A name with several addresses fails with one error for each.
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  if (first === null || typeof first !== "object" || !("code" in first)) return "";
+  return typeof first.code === "string" ? first.code : "";
+}
+
+/** OpenSSL's and Node's codes for a handshake or a certificate that failed; the rest are the system's errno names. */
+function isTlsCode(code: string): boolean {
+  return (
+    code.startsWith("ERR_TLS_") ||
+    code.startsWith("ERR_SSL_") ||
+    code.startsWith("CERT_") ||
+    code.startsWith("UNABLE_TO_") ||
+    code.includes("SELF_SIGNED") ||
+    code.includes("CERT") ||
+    code.includes("CRL") ||
+    code === "INVALID_CA" ||
+    code === "INVALID_PURPOSE" ||
+    code === "HOSTNAME_MISMATCH" ||
+    code === "PATH_LENGTH_EXCEEDED"
+  );
+}
+
+/** Hears how a dial ended; exactly one is called, once, unless it was aborted. */
+export interface DialOwner {
+  onStream(stream: ByteStream): void;
+  onDialError(error: ProxyError): void;
+}
+
+/** Opens a stream of bytes to an address, within a time. */
+export class Dial implements TransportOwner, TimerOwner {
+  readonly #owner: DialOwner;
+  readonly #where: string;
+  readonly #wheel: TimerWheel;
+  readonly #timer: WheelTimer = new WheelTimer(this);
+  readonly #idleMs: number;
+  readonly #transport: Transport;
+  #settled = false;
+
+  /**
+   * @param timeoutMs for the connection, TLS handshake included; 0 is none.
+   * @param idleMs after which a stream on which nothing moves is closed; 0 is never.
+   */
+  constructor(
+    owner: DialOwner,
+    address: Address,
+    secure: ConnectTls | null,
+    wheel: TimerWheel,
+    timeoutMs: number,
+    idleMs: number,
+  ) {
+    this.#owner = owner;
+    this.#where = formatAddress(address);
+    this.#wheel = wheel;
+    this.#idleMs = idleMs;
+    this.#transport = openTransport(this, address, secure);
+    if (timeoutMs > 0) wheel.arm(this.#timer, wheel.now() + timeoutMs);
+  }
+
+  /** Nobody wants the stream any more; its owner hears nothing. After the stream stands this does nothing. */
+  abort(): void {
+    if (!this.#settled) this.#settle().destroy();
+  }
+
+  onConnect(): void {
+    if (this.#settled) return;
+    const transport = this.#settle();
+    this.#owner.onStream(new TransportStream(transport, this.#wheel, this.#idleMs));
+  }
+
+  onClose(error: Error | null): void {
+    if (this.#settled) return;
+    this.#settle();
+    this.#owner.onDialError(connectError(error, this.#where));
+  }
+
+  onTimer(): void {
+    if (this.#settled) return;
+    this.#settle().destroy();
+    const message = `cannot connect to ${this.#where}: it took too long`;
+    this.#owner.onDialError(new ProxyError("upstream_connect_timeout", message));
+  }
+
+  onBytes(): void {}
+  onEnd(): void {}
+  onDrain(): void {}
+
+  #settle(): Transport {
+    this.#settled = true;
+    this.#wheel.cancel(this.#timer);
+    return this.#transport;
+  }
+}

@@ -1,0 +1,260 @@
+import * as net from "node:net";
+import { beginTurn, endTurn, flushLater } from "./turn.ts";
+
+/** Hears what happens on a transport. */
+export interface TransportOwner {
+  /** A connection that was being opened stands. */
+  onConnect(): void;
+  /** Input; it is valid during the call only, see `Transport.own`. */
+  onBytes(bytes: Buffer): void;
+  /** The peer sends no more (FIN). It may still read. */
+  onEnd(): void;
+  /** After a write that returned false: all is with the kernel. */
+  onDrain(): void;
+  /** The last call. `error` is null when both sides had ended, or `destroy` was called without one. */
+  onClose(error: Error | null): void;
+}
+
+const readBytes = 65_536;
+
+/** A read of this size means that more follows; smaller ones are cheaper to copy than a buffer is to make. */
+const bulkBytes = 32_768;
+
+/** Text and small chunks up to this size are joined into one string, and so into one write. */
+const joinBytes = 4_096;
+
+/** Written bytes that may wait in user space before `write` asks to hold still. */
+const highWater = 65_536;
+
+/** Input of all transports that wait for a short message; its content is gone when `onBytes` has returned. */
+const shared: Buffer = Buffer.allocUnsafeSlow(readBytes);
+
+interface Inner {
+  _handle: object | null;
+}
+
+/**
+ * A socket as a connection's protocol uses it: input without an allocation for each read, output joined for each turn.
+ * `net.Socket` reads into a fresh 64 KiB buffer by default; reading into one shared buffer saves 2–3 µs of 18 µs a
+ * proxied request, and with it all that memory.
+ */
+export class Transport {
+  readonly socket: net.Socket;
+  owner: TransportOwner;
+  #text = "";
+  #queued = false;
+  #paused = false;
+  #ending = false;
+  #error: Error | null = null;
+  /** Where the next read goes, when the socket reads into our buffers. */
+  #buffer: Buffer = shared;
+  #read = 0;
+  /** The bytes in hand belong to whoever takes them. */
+  #owned: boolean;
+
+  private constructor(owner: TransportOwner, make: (transport: Transport) => net.Socket, owned: boolean) {
+    this.owner = owner;
+    this.#owned = owned;
+    const socket = make(this);
+    this.socket = socket;
+    if (owned) socket.on("data", (bytes: Buffer) => this.#take(bytes));
+    socket.on("drain", () => this.owner.onDrain());
+    socket.on("end", () => this.owner.onEnd());
+    socket.on("error", (error) => {
+      this.#error = error;
+    });
+    socket.on("close", () => this.owner.onClose(this.#error));
+  }
+
+  /** Takes over a connection that a `net.Server` with `pauseOnConnect` has accepted, and begins to read. */
+  static accepted(owner: TransportOwner, accepted: net.Socket): Transport {
+    const inner = accepted as unknown as Inner;
+    const handle = inner._handle;
+    if (handle === null || typeof handle !== "object") return Transport.wrap(owner, accepted);
+    // A server gives its sockets no `onread`, so the accepted handle gets a second socket around it; the first, left
+    // without a handle, is destroyed for the server's own count.
+    inner._handle = null;
+    accepted.destroy();
+    return new Transport(
+      owner,
+      (transport) => {
+        const options = { handle, allowHalfOpen: true, onread: transport.#onread() };
+        const socket = new net.Socket(options as net.SocketConstructorOpts);
+        socket.resume();
+        return socket;
+      },
+      false,
+    );
+  }
+
+  /** Opens a plain connection. */
+  static connect(owner: TransportOwner, options: net.TcpNetConnectOpts | net.IpcNetConnectOpts): Transport {
+    return new Transport(
+      owner,
+      (transport) => {
+        const socket = net.connect({ ...options, allowHalfOpen: true, onread: transport.#onread() });
+        socket.on("connect", () => transport.owner.onConnect());
+        return socket;
+      },
+      false,
+    );
+  }
+
+  /** Drives a socket of any kind, TLS for one. It must be half-open by itself (`allowHalfOpen`) if that matters. */
+  static wrap(
+    owner: TransportOwner,
+    socket: net.Socket,
+    ready: "connect" | "secureConnect" = "connect",
+  ): Transport {
+    return new Transport(
+      owner,
+      (transport) => {
+        socket.on(ready, () => transport.owner.onConnect());
+        return socket;
+      },
+      true,
+    );
+  }
+
+  get destroyed(): boolean {
+    return this.socket.destroyed;
+  }
+
+  /** Bytes that were written and are not yet with the kernel. */
+  get pending(): number {
+    return this.socket.writableLength + this.#text.length;
+  }
+
+  /** Input that is to be kept after `onBytes` has returned: the bytes themselves when that is possible, or a copy. */
+  own(bytes: Uint8Array): Uint8Array {
+    if (this.#owned) return bytes;
+    if (this.#buffer !== shared && bytes.length >= bulkBytes) {
+      this.#buffer = shared;
+      return bytes;
+    }
+    return Buffer.from(bytes);
+  }
+
+  /** Adds Latin-1 text to the output. It leaves at the end of the turn, with what else was written in it. */
+  text(text: string): void {
+    this.#text += text;
+    if (this.#text.length > highWater) this.flush();
+    else this.#queue();
+  }
+
+  /**
+   * Adds bytes to the output; they are the transport's from then on.
+   * @returns false when the caller should hold still until `onDrain`.
+   */
+  bytes(chunk: Uint8Array): boolean {
+    if (chunk.length <= joinBytes) {
+      this.#text += latin1(chunk);
+      if (this.#text.length > highWater) this.flush();
+      else this.#queue();
+      return this.socket.writableLength < highWater;
+    }
+    const { socket } = this;
+    if (this.#text.length === 0) {
+      socket.write(chunk);
+    } else {
+      const text = this.#text;
+      this.#text = "";
+      socket.cork();
+      socket.write(text, "latin1");
+      socket.write(chunk);
+      socket.uncork();
+    }
+    // What `write` returns does not count: it is false for a large chunk even if the kernel took it at once.
+    return socket.writableLength < highWater;
+  }
+
+  /** Hands the output to the kernel. The end of a turn does so by itself. */
+  flush(): void {
+    this.#queued = false;
+    const text = this.#text;
+    if (text.length === 0) return;
+    this.#text = "";
+    if (!this.socket.destroyed) this.socket.write(text, "latin1");
+  }
+
+  /** Stops reading. What has been read is still delivered. */
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.socket.resume();
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Ends our side (FIN) after the output. */
+  end(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.flush();
+    this.socket.end();
+  }
+
+  get ending(): boolean {
+    return this.#ending;
+  }
+
+  /** Closes both sides; output that the kernel does not have is lost. */
+  destroy(error?: Error): void {
+    this.#text = "";
+    this.socket.destroy(error);
+  }
+
+  /** Closes with a reset, so that what was sent cannot pass for a message that the close delimits. */
+  reset(): void {
+    this.#text = "";
+    if (this.socket instanceof net.Socket && !this.socket.connecting) this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+
+  #queue(): void {
+    if (this.#queued) return;
+    this.#queued = true;
+    flushLater(this);
+  }
+
+  #onread(): net.OnReadOpts {
+    return {
+      buffer: () => this.#nextBuffer(),
+      callback: (length: number, buffer: Uint8Array) => {
+        this.#read = length;
+        this.#take(buffer.subarray(0, length) as Buffer);
+        return true;
+      },
+    };
+  }
+
+  #nextBuffer(): Buffer {
+    if (this.#read < bulkBytes) this.#buffer = shared;
+    else if (this.#buffer === shared) this.#buffer = Buffer.allocUnsafeSlow(readBytes);
+    return this.#buffer;
+  }
+
+  #take(bytes: Buffer): void {
+    beginTurn();
+    try {
+      this.owner.onBytes(bytes);
+    } finally {
+      endTurn();
+    }
+  }
+}
+
+/** Bytes as a Latin-1 string, one character a byte. */
+export function latin1(bytes: Uint8Array): string {
+  const buffer =
+    bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.toString("latin1");
+}
