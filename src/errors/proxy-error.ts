@@ -29,6 +29,7 @@ const kinds = {
   address_denied: { status: 403, source: "config", retry: false },
   route_missing: { status: 404, source: "config", retry: false },
   service_loop: { status: 508, source: "config", retry: false },
+  connect_refused: { status: 403, source: "worker", retry: false },
   connect_unsupported: { status: 501, source: "config", retry: false },
   upgrade_unsupported: { status: 501, source: "config", retry: false },
 
