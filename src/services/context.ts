@@ -15,6 +15,11 @@ export interface ServiceContext {
 /** A service between its making and its use: names are resolved once all services exist, since they may form circles. */
 export interface LinkableService extends Service {
   link(resolve: Resolve): void;
+  /**
+   * Called once after `link`, before the shard takes connections: resolves when the service can answer, rejects with a
+   * text for people when it never will (a Worker that does not start). A service without it is ready at once.
+   */
+  ready?(): Promise<void>;
 }
 
 /** How the registry makes a service of one kind from its config. */
