@@ -76,7 +76,7 @@ export async function bundleWorker(
 
 async function compile(name: string, path: string, syntax: CompiledWorker["syntax"]): Promise<Bundle> {
   const directory = dirname(path);
-  const imports = new WorkerImports(syntax);
+  const imports = new WorkerImports(syntax, directory);
   const outcome = await build({
     ...workerOptions,
     entryPoints: [path],

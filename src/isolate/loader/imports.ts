@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { builtinModules } from "node:module";
-import type { OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
+import { dirname, relative, resolve } from "node:path";
+import type { OnLoadResult, OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
 import type { CompiledWorker } from "../environment.ts";
 
 /** What a binary import is to the Worker: `.bin` an ArrayBuffer, `.wasm` a WebAssembly.Module. */
@@ -21,12 +22,15 @@ export function isNodeModule(specifier: string): boolean {
  * never followed. Everything else is left to esbuild, since each callback costs a round trip to its process.
  */
 export class WorkerImports {
-  /** Binary files by absolute path. */
+  /** Binary files by path. */
   readonly #assets = new Map<string, Asset>();
   readonly #syntax: CompiledWorker["syntax"];
+  readonly #directory: string;
 
-  constructor(syntax: CompiledWorker["syntax"]) {
+  /** @param directory that the paths of binary files are relative to: the Worker sees them in its stacks. */
+  constructor(syntax: CompiledWorker["syntax"], directory: string) {
     this.#syntax = syntax;
+    this.#directory = directory;
   }
 
   get plugin(): Plugin {
@@ -86,20 +90,25 @@ export class WorkerImports {
       pluginData: inner,
     });
     if (found.errors.length > 0) return refuse(args, "no such file or package");
-    return { path: found.path, namespace: assetNamespace, sideEffects: false, watchFiles: [found.path] };
+    return { path: relative(this.#directory, found.path), namespace: assetNamespace, sideEffects: false };
   }
 
-  async #load(path: string) {
-    const bytes = await readFile(path);
+  async #load(path: string): Promise<OnLoadResult> {
+    const file = resolve(this.#directory, path);
     const kind = path.endsWith(".wasm") ? "wasm" : "data";
     if (this.#syntax === "script") {
-      const array = `Uint8Array.fromBase64(${JSON.stringify(bytes.toString("base64"))})`;
-      const value = kind === "wasm" ? `new WebAssembly.Module(${array})` : `${array}.buffer`;
-      return { contents: `export default ${value};`, loader: "js" as const };
+      // A script cannot import, so the bytes stand in it.
+      const value = kind === "wasm" ? "new WebAssembly.Module(bytes)" : "bytes.buffer";
+      return {
+        contents: `import bytes from ${JSON.stringify(file)} with { type: "bytes" }; export default ${value};`,
+        resolveDir: dirname(file),
+        loader: "js",
+      };
     }
+    const bytes = await readFile(file);
     this.#assets.set(path, { kind, bytes });
     const specifier = JSON.stringify(placeholder(path));
-    return { contents: `import asset from ${specifier}; export default asset;`, loader: "js" as const };
+    return { contents: `import asset from ${specifier}; export default asset;`, loader: "js" };
   }
 }
 
