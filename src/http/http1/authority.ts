@@ -1,0 +1,62 @@
+import { isIPv6 } from "node:net";
+
+const LETTER_OR_DIGIT = 1;
+const MARK = 2;
+
+/** What may stand in a host name: letters, digits and `-._` (RFC 9110 §4.2, of RFC 3986's reg-name what names use). */
+const nameTable: Uint8Array = (() => {
+  const table = new Uint8Array(128);
+  for (let code = 0; code < 128; code++) {
+    const letter = code | 0x20;
+    if ((code >= 48 && code <= 57) || (letter >= 97 && letter <= 122)) table[code] = LETTER_OR_DIGIT;
+  }
+  for (const mark of "-._") table[mark.charCodeAt(0)] = MARK;
+  return table;
+})();
+
+/**
+ * Checks a host with an optional port, as in Host and in a URL (RFC 9112 §3.2, RFC 3986 §3.2). Userinfo, percent signs,
+ * commas, empty labels and zone ids are refused: each is a way to name one host to us and another to the next recipient.
+ * The port is 1 to 65535 in at most five digits, or left out with its colon.
+ */
+export function validAuthority(text: string): boolean {
+  const colon = portColon(text);
+  if (colon < 0) return validHost(text);
+  return validPort(text, colon + 1) && validHost(text.slice(0, colon));
+}
+
+/** The same, with the port required: the target of CONNECT (RFC 9110 §9.3.6). */
+export function validAuthorityWithPort(text: string): boolean {
+  return portColon(text) >= 0 && validAuthority(text);
+}
+
+/** Where the colon before the port stands, or -1. The colons of an IPv6 address are inside of brackets. */
+function portColon(text: string): number {
+  const colon = text.lastIndexOf(":");
+  return colon > text.lastIndexOf("]") ? colon : -1;
+}
+
+function validPort(text: string, from: number): boolean {
+  if (from === text.length || text.length - from > 5) return false;
+  let port = 0;
+  for (let i = from; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return false;
+    port = port * 10 + digit;
+  }
+  return port > 0 && port < 65_536;
+}
+
+function validHost(host: string): boolean {
+  if (host.length === 0 || host.length > 255) return false;
+  if (host.charCodeAt(0) === 0x5b) {
+    return host.endsWith("]") && !host.includes("%") && isIPv6(host.slice(1, -1));
+  }
+  let previous = 0x2e;
+  for (let i = 0; i < host.length; i++) {
+    const code = host.charCodeAt(i);
+    if (code > 127 || nameTable[code] === 0 || (code === 0x2e && previous === 0x2e)) return false;
+    previous = code;
+  }
+  return true;
+}

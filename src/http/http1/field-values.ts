@@ -1,0 +1,96 @@
+import { isTokenCode } from "../header-block.ts";
+import { COLON, SPACE, TAB } from "./octets.ts";
+import { malformed, Violation } from "./violation.ts";
+
+/** The text between two offsets without the white space around it (RFC 9110 §5.6.3: SP and HTAB, nothing else). */
+export function trimmed(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
+}
+
+/** The elements of a comma-separated list in lower case; empty ones are left out (RFC 9110 §5.6.1). */
+export function listOf(value: string): string[] {
+  const elements: string[] = [];
+  let from = 0;
+  while (from <= value.length) {
+    let to = value.indexOf(",", from);
+    if (to < 0) to = value.length;
+    const element = trimmed(value, from, to);
+    if (element !== "") elements.push(element.toLowerCase());
+    from = to + 1;
+  }
+  return elements;
+}
+
+/**
+ * The value of a Content-Length field: decimal digits and nothing else (RFC 9110 §8.6). A list is refused even when its
+ * members agree, since the next recipient may pick another member than we would.
+ */
+export function parseContentLength(value: string): number {
+  let length = 0;
+  for (let i = 0; i < value.length; i++) {
+    const digit = value.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) throw malformed("Content-Length is no decimal number");
+    length = length * 10 + digit;
+    if (length > Number.MAX_SAFE_INTEGER) throw malformed("Content-Length is too great");
+  }
+  if (value.length === 0) throw malformed("Content-Length is empty");
+  return length;
+}
+
+/**
+ * Accepts `chunked` as the one transfer coding (RFC 9112 §6.1, §7). A body whose last coding is not `chunked` has no
+ * reliable end; a coding before it is one that we do not know.
+ */
+export function checkTransferCodings(value: string): void {
+  if (value === "chunked") return;
+  const codings = value.split(",").map((coding) => trimmed(coding, 0, coding.length).toLowerCase());
+  if (codings.at(-1) !== "chunked") throw malformed("the last transfer coding is not chunked");
+  for (const coding of codings.slice(0, -1)) {
+    if (coding === "chunked") throw malformed("chunked is applied twice");
+    if (!isTokenCode(coding.charCodeAt(0))) throw malformed("Transfer-Encoding is no list of codings");
+  }
+  if (codings.length > 1) throw new Violation("codingUnknown", "a transfer coding is unknown");
+}
+
+/** The field lines of `text` but those whose name, in lower case, is in `names`. */
+export function withoutNames(text: string, names: ReadonlySet<string>): string {
+  let kept = "";
+  let run = 0;
+  for (let line = 0; line < text.length; ) {
+    const next = text.indexOf("\r\n", line) + 2;
+    if (names.has(text.slice(line, text.indexOf(":", line)).toLowerCase())) {
+      kept += text.slice(run, line);
+      run = next;
+    }
+    line = next;
+  }
+  return run === 0 ? text : kept + text.slice(run);
+}
+
+/** True when `text` is a run of valid field lines, each ended by CRLF: what a HeaderBlock may hold (RFC 9112 §5). */
+export function validBlock(text: string): boolean {
+  let at = 0;
+  while (at < text.length) {
+    const line = at;
+    while (isTokenCode(text.charCodeAt(at))) at++;
+    if (at === line || text.charCodeAt(at) !== COLON) return false;
+    at++;
+    for (;;) {
+      const code = text.charCodeAt(at);
+      if (code === 0x0d) break;
+      if (!((code >= 0x20 && code !== 0x7f && code < 0x100) || code === TAB)) return false;
+      at++;
+    }
+    if (text.charCodeAt(at + 1) !== 0x0a) return false;
+    at += 2;
+  }
+  return true;
+}
