@@ -1,0 +1,128 @@
+/** One metric as Prometheus knows it. */
+export interface MetricEntry {
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+/**
+ * Every metric that `/metrics` shows; docs/metrics.md is checked against it. A shard may report others by name, and
+ * they are shown too, but a test asks for each to be listed here.
+ */
+export const catalog: readonly MetricEntry[] = [
+  {
+    name: "sluice_socket_requests_total",
+    type: "counter",
+    labels: ["socket", "class"],
+    help: "Finished exchanges by socket and status class; class none ended without an answer",
+  },
+  {
+    name: "sluice_socket_errors_total",
+    type: "counter",
+    labels: ["socket", "code"],
+    help: "Exchanges that failed, by socket and error code",
+  },
+  {
+    name: "sluice_socket_request_duration_seconds",
+    type: "histogram",
+    labels: ["socket"],
+    help: "Time from a request's head to the end of its response, by socket",
+  },
+  {
+    name: "sluice_socket_active_exchanges",
+    type: "gauge",
+    labels: ["socket"],
+    help: "Exchanges in progress, by socket",
+  },
+  {
+    name: "sluice_socket_connections",
+    type: "gauge",
+    labels: ["socket"],
+    help: "Open connections from clients, by socket",
+  },
+  {
+    name: "sluice_service_requests_total",
+    type: "counter",
+    labels: ["service", "kind", "class"],
+    help: "Finished exchanges by service and status class; kind worker is a Worker",
+  },
+  {
+    name: "sluice_service_errors_total",
+    type: "counter",
+    labels: ["service", "kind", "code"],
+    help: "Exchanges that failed, by service and error code",
+  },
+  {
+    name: "sluice_service_request_duration_seconds",
+    type: "histogram",
+    labels: ["service", "kind"],
+    help: "Time that a service took from request to the end of its response",
+  },
+  {
+    name: "sluice_service_active_exchanges",
+    type: "gauge",
+    labels: ["service", "kind"],
+    help: "Exchanges in progress, by service",
+  },
+  {
+    name: "sluice_shard_resident_bytes",
+    type: "gauge",
+    labels: [],
+    help: "Resident memory of all shards",
+  },
+  {
+    name: "sluice_shard_cpu_seconds_total",
+    type: "counter",
+    labels: [],
+    help: "CPU time of all shards, user and system",
+  },
+  {
+    name: "sluice_shard_ping_seconds",
+    type: "gauge",
+    labels: [],
+    help: "How long the slowest shard took to answer the last ping of the supervisor",
+  },
+  {
+    name: "sluice_shards",
+    type: "gauge",
+    labels: ["state"],
+    help: "Shard processes: running in the current generation, or draining in an older one",
+  },
+  {
+    name: "sluice_shard_restarts_total",
+    type: "counter",
+    labels: ["cause"],
+    help: "Shards that ended against the supervisor's will and were started again, by cause",
+  },
+  {
+    name: "sluice_worker_quarantines_total",
+    type: "counter",
+    labels: ["worker"],
+    help: "Times that a Worker was put into quarantine because it ended shards",
+  },
+  {
+    name: "sluice_worker_quarantined",
+    type: "gauge",
+    labels: ["worker"],
+    help: "1 for a Worker that is in quarantine now",
+  },
+  {
+    name: "sluice_reloads_total",
+    type: "counter",
+    labels: ["result"],
+    help: "Reloads of the config: result is ok or failed",
+  },
+  {
+    name: "sluice_generation",
+    type: "gauge",
+    labels: [],
+    help: "Number of the generation that serves, counted from 1",
+  },
+  {
+    name: "sluice_start_time_seconds",
+    type: "gauge",
+    labels: [],
+    help: "When the supervisor started, in seconds since 1970",
+  },
+];

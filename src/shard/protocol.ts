@@ -1,0 +1,58 @@
+import type { ProxyConfig } from "../config/schema/proxy.ts";
+import type { CompiledWorker } from "../isolate/environment.ts";
+import type { LogSettings } from "../observability/process-log.ts";
+import type { MetricsSnapshot } from "../observability/traffic.ts";
+
+/** A listening socket as a shard gets it: the descriptor is bound, and listens from the first shard's `listen` on. */
+export interface InheritedSocket {
+  /** As in `sockets:`. */
+  readonly name: string;
+  readonly fd: number;
+}
+
+/** The first message to a shard: all that it needs to build its data plane. It reads no config file by itself. */
+export interface ShardInit {
+  readonly type: "init";
+  readonly generation: number;
+  /** Position among the generation's shards. */
+  readonly shard: number;
+  readonly config: ProxyConfig;
+  readonly workers: readonly CompiledWorker[];
+  readonly runtime: { readonly code: string; readonly sourceMap: string };
+  readonly sockets: readonly InheritedSocket[];
+  readonly quarantined: readonly string[];
+  readonly log: LogSettings;
+  /** Where the watchdog thread writes its last words before it ends the process. */
+  readonly reportFd: number;
+  /** Where the watchdog notes which Worker runs, for the time after a crash; null where no such file can be had. */
+  readonly blackBoxFd: number | null;
+}
+
+export type ToShard =
+  | ShardInit
+  /** Take connections; sent once every shard of the generation is ready. */
+  | { readonly type: "listen" }
+  | { readonly type: "ping"; readonly id: number }
+  | { readonly type: "metrics"; readonly id: number }
+  /** The Workers that are not to be run for now; replaces what was said before. */
+  | { readonly type: "quarantine"; readonly workers: readonly string[] }
+  /** Stop accepting, finish the exchanges, exit. @see ShardDrain */
+  | ShardDrain;
+
+export interface ShardDrain {
+  readonly type: "drain";
+  /** For so many milliseconds an idle connection may still bring the request that was on its way. */
+  readonly graceMs: number;
+}
+
+/** `listen`: a descriptor does not listen. `worker`: a Worker does not start. `internal`: anything else. */
+export type ShardFailure = "listen" | "worker" | "internal";
+
+export type FromShard =
+  | { readonly type: "ready" }
+  | { readonly type: "listening" }
+  | { readonly type: "failed"; readonly reason: ShardFailure; readonly text: string }
+  | { readonly type: "pong"; readonly id: number }
+  | { readonly type: "metrics"; readonly id: number; readonly snapshot: MetricsSnapshot }
+  /** Nothing is open any more; the process ends by itself after this. */
+  | { readonly type: "drained"; readonly snapshot: MetricsSnapshot };
