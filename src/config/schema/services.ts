@@ -1,75 +1,307 @@
 import { z } from "zod";
-import { designator, duration, headerEdits, httpStyle } from "./common.ts";
-import { worker } from "./worker.ts";
+import {
+  address,
+  designator,
+  duration,
+  headerEdits,
+  headerName,
+  headerValue,
+  httpStyle,
+  oneOf,
+  text,
+} from "./common.ts";
+import { type WorkerConfig, worker } from "./worker.ts";
 
-export const external = z.strictObject({
-  address: z.string().min(1),
-  http: z
-    .strictObject({
-      style: httpStyle.default("host"),
-      forwardedProtoHeader: z.string().min(1).optional(),
-      injectRequestHeaders: headerEdits.default({}),
-      injectResponseHeaders: headerEdits.default({}),
-    })
-    .prefault({}),
-  tls: z
-    .strictObject({
-      trust: z.array(z.string()).default([]),
-      certificateHost: z.string().min(1).optional(),
-      keypair: z.strictObject({ certificate: z.string(), key: z.string() }).optional(),
-    })
-    .optional(),
-  tcp: z.strictObject({}).optional(),
-  timeouts: z
-    .strictObject({
-      connect: duration.default(5_000),
-      head: duration.default(60_000),
-      idle: duration.default(60_000),
-      total: duration.default(0),
-      keepAlive: duration.default(60_000),
-    })
-    .prefault({}),
-  limits: z
-    .strictObject({
-      connections: z.int().positive().default(1024),
-      idleConnections: z.int().nonnegative().default(256),
-    })
-    .prefault({}),
-});
+export const external = z
+  .strictObject({
+    address: address.meta({
+      description:
+        "The server. Every request goes there, whatever the host in its URL. `--external-addr NAME=ADDR` puts another " +
+        "address in its place.",
+      examples: ["127.0.0.1:9000", "unix:/run/app.sock"],
+    }),
+    http: z
+      .strictObject({
+        style: httpStyle.default("host").meta({
+          description:
+            "`host`: the server gets a path, and Host names the site. `proxy`: the server is itself a proxy and gets the " +
+            "full URL.",
+          examples: ["host", "proxy"],
+        }),
+        forwardedProtoHeader: headerName.optional().meta({
+          description:
+            "The header that tells the server `http` or `https`, from the scheme of the request's URL.",
+          examples: ["x-forwarded-proto"],
+        }),
+        injectRequestHeaders: headerEdits.default({}).meta({
+          description: "Edits to the headers of each request to the server. The place for its credentials.",
+          // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own substitution
+          examples: [{ authorization: "Bearer ${APP_TOKEN}" }],
+        }),
+        injectResponseHeaders: headerEdits.default({}).meta({
+          description: "Edits to the headers of each response of the server.",
+          examples: [{ "x-powered-by": null }],
+        }),
+      })
+      .meta({ id: "ExternalHttp", title: "HTTP to a server", description: "How the server is spoken to." })
+      .prefault({}),
+    tls: z
+      .strictObject({
+        trust: z
+          .array(text)
+          .default([])
+          .meta({
+            description:
+              "PEM files of the authorities that may vouch for the server; they replace the public ones. Empty means the public ones.",
+            examples: [["./ca.pem"]],
+          }),
+        certificateHost: text.optional().meta({
+          description:
+            "The name that the server's certificate must have, when it is another than the address's host.",
+          examples: ["app.internal"],
+        }),
+        keypair: z
+          .strictObject({
+            certificate: text.meta({
+              description: "PEM file of the certificate, with those between it and the authority after it.",
+              examples: ["./client.pem"],
+            }),
+            key: text.meta({
+              description: "PEM file of its private key, not encrypted.",
+              examples: ["./client.key"],
+            }),
+          })
+          .meta({ id: "Keypair", title: "Keypair" })
+          .optional()
+          .meta({ description: "The certificate that Sluice shows to the server, where it asks for one." }),
+      })
+      .meta({ id: "ExternalTls", title: "TLS to a server" })
+      .optional()
+      .meta({
+        description:
+          "Speaks TLS to the server and verifies its certificate, always. `{}` is enough for a public server.",
+      }),
+    tcp: z
+      .strictObject({})
+      .meta({ id: "ExternalTcp", title: "Byte stream" })
+      .optional()
+      .meta({
+        description: "The server takes byte streams, not HTTP: for `env.NAME.connect()` and tunnels.",
+        examples: [{}],
+      }),
+    timeouts: z
+      .strictObject({
+        connect: duration.prefault("5s").meta({
+          description: "Until a connection stands, the wait for a free one included; then the answer is 504.",
+          examples: ["5s"],
+        }),
+        head: duration.prefault("60s").meta({
+          description: "From the end of the request to the response's headers; then the answer is 504.",
+          examples: ["60s"],
+        }),
+        idle: duration.prefault("60s").meta({
+          description: "Without a byte in either direction while a body moves. Every byte starts it anew.",
+          examples: ["60s"],
+        }),
+        total: duration.prefault(0).meta({
+          description: "For the whole exchange, the response's body included.",
+          examples: ["5m"],
+        }),
+        keepAlive: duration.prefault("60s").meta({
+          description:
+            "How long an idle connection is kept for the next request. Make it shorter than the server's own, so that the " +
+            "server does not close a connection that is just being used.",
+          examples: ["60s"],
+        }),
+      })
+      .meta({
+        id: "ExternalTimeouts",
+        title: "Timeouts of a server",
+        description: "How long the server may take. 0 is no limit.",
+      })
+      .prefault({}),
+    limits: z
+      .strictObject({
+        connections: z
+          .int()
+          .positive()
+          .default(1024)
+          .meta({
+            description:
+              "Connections to the server at one time, in each shard. Requests above it wait for a free one.",
+            examples: [1024],
+          }),
+        idleConnections: z
+          .int()
+          .nonnegative()
+          .default(256)
+          .meta({
+            description: "How many of them are kept open while no request needs them.",
+            examples: [256],
+          }),
+      })
+      .meta({
+        id: "ExternalLimits",
+        title: "Limits of a server",
+        description: "How much the server is asked for.",
+      })
+      .prefault({}),
+  })
+  .meta({
+    id: "External",
+    title: "External server",
+    description: "One upstream server. It takes every request, whatever host its URL names.",
+    examples: [{ address: "127.0.0.1:9000" }],
+  });
 export type ExternalConfig = z.output<typeof external>;
 
-export const network = z.strictObject({
-  allow: z.array(z.string()).default(["public"]),
-  deny: z.array(z.string()).default([]),
-});
+const networkRule =
+  "CIDRs, single addresses, or `public` (the internet), `private` (private and local networks), `local` (this machine), " +
+  "`network` (both public and private), `unix` and `unix-abstract`";
+
+export const network = z
+  .strictObject({
+    allow: z
+      .array(text)
+      .default(["public"])
+      .meta({
+        description: `Addresses that may be reached: ${networkRule}. Names are resolved first and every address is checked.`,
+        examples: [["public"], ["10.0.0.0/8"]],
+      }),
+    deny: z
+      .array(text)
+      .default([])
+      .meta({
+        description: "Addresses that may not be reached although `allow` has them, written in the same way.",
+        examples: [["203.0.113.0/24"]],
+      }),
+  })
+  .meta({
+    id: "Network",
+    title: "Network",
+    description:
+      "Goes where the request's URL says, if the address is allowed. The default keeps Workers off private networks, so " +
+      "that a URL from a stranger cannot reach internal services (SSRF).",
+    examples: [{ allow: ["public"], deny: ["203.0.113.0/24"] }],
+  });
 export type NetworkConfig = z.output<typeof network>;
 
-export const disk = z.strictObject({
-  path: z.string().min(1),
-  writable: z.boolean().default(false),
-  allowDotfiles: z.boolean().default(false),
-  index: z.array(z.string().min(1)).default(["index.html"]),
-});
+export const disk = z
+  .strictObject({
+    path: text.meta({
+      description:
+        "The directory. Nothing outside it is reachable, through symbolic links neither. `--directory-path NAME=PATH` puts " +
+        "another in its place.",
+      examples: ["./public"],
+    }),
+    writable: z
+      .boolean()
+      .default(false)
+      .meta({ description: "Takes PUT as well.", examples: [true] }),
+    allowDotfiles: z
+      .boolean()
+      .default(false)
+      .meta({
+        description:
+          "Serves files and directories whose name begins with a dot. Off, since .env and .git are there by mistake more often " +
+          "than by intent.",
+        examples: [true],
+      }),
+    index: z
+      .array(text)
+      .default(["index.html"])
+      .meta({
+        description: "The file that stands for its directory: the first of these that exists.",
+        examples: [["index.html"]],
+      }),
+  })
+  .meta({
+    id: "Disk",
+    title: "Disk",
+    description: "A directory, read over HTTP: GET and HEAD, with ranges and conditional requests.",
+    examples: [{ path: "./public" }],
+  });
 export type DiskConfig = z.output<typeof disk>;
 
-export const route = z.strictObject({
-  host: z.string().min(1).optional(),
-  path: z.string().startsWith("/").optional(),
-  methods: z.array(z.string().min(1)).optional(),
-  headers: z.record(z.string().min(1), z.string().nullable()).optional(),
-  stripPrefix: z.string().startsWith("/").optional(),
-  service: designator,
-});
+export const route = z
+  .strictObject({
+    host: text.optional().meta({
+      description: "The host of the request, in any case; `*.example.com` is every name below it.",
+      examples: ["api.example.com", "*.example.com"],
+    }),
+    path: text
+      .startsWith("/", { error: 'expected a path that begins with "/"' })
+      .optional()
+      .meta({
+        description: "The path of the request, decoded; a `*` at the end takes everything that follows.",
+        examples: ["/v1/*"],
+      }),
+    methods: z
+      .array(text)
+      .optional()
+      .meta({ description: "Methods, in capitals.", examples: [["GET", "HEAD"]] }),
+    headers: z
+      .record(text, headerValue.nullable())
+      .optional()
+      .meta({
+        description:
+          "Headers with the value that each must have; `*` is any value, `null` means that it must be absent.",
+        examples: [{ "x-beta": "*" }],
+      }),
+    stripPrefix: text
+      .startsWith("/", { error: 'expected a path that begins with "/"' })
+      .optional()
+      .meta({
+        description: "Taken off the front of the path before the service sees it.",
+        examples: ["/static"],
+      }),
+    service: designator.meta({ description: "Who answers.", examples: ["gateway"] }),
+  })
+  .meta({
+    id: "Route",
+    title: "Rule of a router",
+    description:
+      "A condition and a service. Every field but `service` is part of the condition; all of them must hold.",
+    examples: [{ host: "api.example.com", path: "/v1/*", methods: ["GET"], service: "gateway" }],
+  });
 export type RouteConfig = z.output<typeof route>;
 
-export const router = z.array(route).min(1);
+export const router = z
+  .array(route)
+  .min(1, { error: "expected at least one rule" })
+  .meta({
+    id: "Router",
+    title: "Router",
+    description:
+      "Rules from top to bottom; the first that holds names the service. When none does, the answer is 404.",
+    examples: [[{ path: "/static/*", stripPrefix: "/static", service: "assets" }, { service: "gateway" }]],
+  });
 export type RouterConfig = z.output<typeof router>;
 
-export const service = z.union([
-  z.strictObject({ worker }),
-  z.strictObject({ external }),
-  z.strictObject({ network }),
-  z.strictObject({ disk }),
-  z.strictObject({ router }),
-]);
-export type ServiceConfig = z.output<typeof service>;
+export const serviceKinds = ["worker", "external", "network", "disk", "router"] as const;
+
+export type ServiceConfig =
+  | { worker: WorkerConfig }
+  | { external: ExternalConfig }
+  | { network: NetworkConfig }
+  | { disk: DiskConfig }
+  | { router: RouterConfig };
+
+export const service = z
+  .strictObject({
+    worker: worker.optional(),
+    external: external.optional(),
+    network: network.optional(),
+    disk: disk.optional(),
+    router: router.optional(),
+  })
+  .meta({
+    id: "Service",
+    title: "Service",
+    description: "A named destination, of exactly one kind.",
+    examples: [{ external: { address: "127.0.0.1:9000" } }],
+  })
+  .transform((value, context): ServiceConfig => {
+    if (!oneOf(value, serviceKinds, context)) return z.NEVER;
+    return value as ServiceConfig;
+  });

@@ -1,34 +1,116 @@
 import { z } from "zod";
-import { designator, duration, headerEdits, httpStyle, size } from "./common.ts";
+import { address, designator, duration, headerEdits, headerName, httpStyle, size } from "./common.ts";
 
-export const socketTimeouts = z.strictObject({
-  head: duration.default(10_000),
-  idle: duration.default(60_000),
-  keepAlive: duration.default(75_000),
-  request: duration.default(0),
-});
+export const socketTimeouts = z
+  .strictObject({
+    head: duration.prefault("10s").meta({
+      description:
+        "From the first byte of a request until its headers are complete. A client that sends them byte by byte would " +
+        "otherwise hold a connection for ever (Slowloris).",
+      examples: ["10s"],
+    }),
+    idle: duration.prefault("60s").meta({
+      description:
+        "Without a byte in either direction while a request or response body moves. Every byte starts it anew.",
+      examples: ["60s"],
+    }),
+    keepAlive: duration.prefault("75s").meta({
+      description:
+        "How long a connection stays open between two requests. Make it longer than that of a load balancer in front, " +
+        "which otherwise reuses a connection just as it is closed.",
+      examples: ["75s"],
+    }),
+    request: duration.prefault(0).meta({
+      description:
+        "From the first byte of a request to the last of its response. Off by default, since long downloads and " +
+        "event streams are legitimate.",
+      examples: ["5m"],
+    }),
+  })
+  .meta({
+    id: "SocketTimeouts",
+    title: "Timeouts of a socket",
+    description: "How long a client may take. 0 is no limit.",
+  });
 
-export const socketLimits = z.strictObject({
-  headerBytes: size.default(65_536),
-  headerFields: z.int().positive().default(200),
-  bodyBytes: size.default(0),
-  connections: z.int().positive().default(10_000),
-  minBodyRate: size.default(0),
-});
+export const socketLimits = z
+  .strictObject({
+    headerBytes: size.prefault("64KiB").meta({
+      description: "Bytes of all headers of a request together; above it the answer is 431. 0 is no limit.",
+      examples: ["64KiB"],
+    }),
+    headerFields: z
+      .int()
+      .positive()
+      .default(200)
+      .meta({
+        description: "Number of headers of a request; above it the answer is 431.",
+        examples: [200],
+      }),
+    bodyBytes: size.prefault(0).meta({
+      description:
+        "Bytes of a request's body; above it the answer is 413. Bodies are streamed, so 0, no limit, is safe here.",
+      examples: ["100MB"],
+    }),
+    connections: z
+      .int()
+      .positive()
+      .default(10_000)
+      .meta({
+        description: "Connections of this socket at one time, in each shard.",
+        examples: [10_000],
+      }),
+    minBodyRate: size.prefault(0).meta({
+      description:
+        "Bytes a second that a request's body must bring on average, or the request ends with 408. 0 is off; turn it on " +
+        "where clients are hostile and none is on a very slow line.",
+      examples: ["1KiB"],
+    }),
+  })
+  .meta({ id: "SocketLimits", title: "Limits of a socket", description: "How much a client may send." });
 
-export const socketHttp = z.strictObject({
-  style: httpStyle.default("host"),
-  forwardedProtoHeader: z.string().min(1).optional(),
-  injectRequestHeaders: headerEdits.default({}),
-  injectResponseHeaders: headerEdits.default({}),
-  timeouts: socketTimeouts.prefault({}),
-  limits: socketLimits.prefault({}),
-});
+export const socketHttp = z
+  .strictObject({
+    style: httpStyle.default("host").meta({
+      description:
+        "`host`: requests name a path, and Host names the site, as clients send to a server (reverse proxy). `proxy`: " +
+        "requests name a full URL, or CONNECT names a host and port, as clients send to a proxy (forward proxy).",
+      examples: ["host", "proxy"],
+    }),
+    forwardedProtoHeader: headerName.optional().meta({
+      description:
+        "The header in which a proxy in front tells `http` or `https`. It sets the scheme of `request.url`, and is removed " +
+        "from the request. Set it only where that proxy always overwrites what clients send.",
+      examples: ["x-forwarded-proto"],
+    }),
+    injectRequestHeaders: headerEdits.default({}).meta({
+      description: "Edits to the headers of each request, before any service sees them.",
+      examples: [{ "x-edge": "1", "x-debug": null }],
+    }),
+    injectResponseHeaders: headerEdits.default({}).meta({
+      description: "Edits to the headers of each response, after every service.",
+      examples: [{ server: "sluice" }],
+    }),
+    timeouts: socketTimeouts.prefault({}),
+    limits: socketLimits.prefault({}),
+  })
+  .meta({ id: "SocketHttp", title: "HTTP on a socket", description: "How the socket speaks HTTP." });
 
-export const socket = z.strictObject({
-  address: z.string().min(1),
-  service: designator,
-  http: socketHttp.prefault({}),
-});
+export const socket = z
+  .strictObject({
+    address: address.meta({
+      description:
+        "Where it listens. `--socket-addr NAME=ADDR` and `--socket-fd NAME=FD` put another address in its place.",
+      examples: ["*:8080", "unix:/run/sluice.sock"],
+    }),
+    service: designator.meta({ description: "Who answers the requests that arrive.", examples: ["gateway"] }),
+    http: socketHttp.prefault({}),
+  })
+  .meta({
+    id: "Socket",
+    title: "Socket",
+    description: "An inbound listener: an address, and the service that its requests go to.",
+    examples: [{ address: "*:8080", service: "gateway" }],
+  });
 
 export type SocketConfig = z.output<typeof socket>;

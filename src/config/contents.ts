@@ -1,0 +1,225 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { dirname, resolve } from "node:path";
+import type { Report } from "./diagnostic.ts";
+import { type ConfigHost, fileReason } from "./host.ts";
+import type { NamedService } from "./kinds.ts";
+import { placeOf } from "./source.ts";
+import type { Environment } from "./substitution.ts";
+import { asText, child, entries, items, type MapNode, put, shown, type TextNode, textAt } from "./tree.ts";
+
+/** A binding's bytes travel to every shard within the config. */
+const maxData = 16 * 1024 * 1024;
+
+/**
+ * Puts into the tree what shards cannot get at, since they may read neither files nor the environment: `env` bindings
+ * become texts, `data` bindings and certificates the contents of their files, and paths become absolute.
+ */
+export class Contents {
+  /** Files that belong to the config: a change of one changes the config. */
+  readonly files: string[] = [];
+  readonly #environment: Environment;
+  readonly #host: ConfigHost;
+  readonly #report: Report;
+
+  constructor(environment: Environment, host: ConfigHost, report: Report) {
+    this.#environment = environment;
+    this.#host = host;
+    this.#report = report;
+  }
+
+  /** @returns false when a file of the service is missing, so that it need not be tried. */
+  fill(service: NamedService): void {
+    switch (service.kind) {
+      case "worker":
+        this.#worker(service);
+        break;
+      case "disk":
+        this.#directory(textAt(service.body.node, "path"));
+        break;
+      case "external":
+        this.#tls(child(service.body.node, "tls"));
+        break;
+    }
+  }
+
+  #worker({ name, body }: NamedService): void {
+    const worker = body.node;
+    if (worker.kind !== "map") return;
+    const main = worker.entries.get("main");
+    const script = worker.entries.get("script");
+    if (main !== undefined && script !== undefined) {
+      const [first, second] =
+        worker.entries.keys().find((key) => key === "main" || key === "script") === "main"
+          ? [main, script]
+          : [script, main];
+      this.#report.error(
+        second.keySpan,
+        `cannot use Worker "${name}": it has both main and script, expected one of them`,
+        [{ message: "the other one", place: placeOf(first.keySpan) }],
+      );
+    } else if (main === undefined && script === undefined) {
+      this.#report.error(
+        body.keySpan,
+        `cannot use Worker "${name}": it has neither main nor script, as in main: ./src/worker.ts`,
+      );
+    }
+    this.#source(asText(main?.node));
+    this.#source(asText(script?.node));
+    for (const binding of entries(child(worker, "bindings"))) {
+      if (binding.node.kind !== "map") continue;
+      const env = textAt(binding.node, "env");
+      const data = textAt(binding.node, "data");
+      if (env !== null && this.#variable(binding.node, env)) {
+        (child(worker, "bindings") as MapNode).entries.delete(binding.key);
+      }
+      if (data !== null) {
+        const bytes = this.#read(data, "read");
+        if (bytes !== null && bytes.length > maxData) {
+          this.#report.error(
+            data.span,
+            `cannot bind ${shown(data)}: it holds ${bytes.length} bytes, at most ${maxData} can be`,
+          );
+        }
+        data.value = bytes === null ? "" : Buffer.from(bytes).toString("base64");
+        if (bytes === null) data.broken = true;
+      }
+    }
+  }
+
+  /** Puts the variable's text in place of its name. True when it is unset and may be: the binding is left out. */
+  #variable(binding: MapNode, env: TextNode): boolean {
+    const optional = child(binding, "optional");
+    const value = Object.hasOwn(this.#environment, env.value) ? this.#environment[env.value] : undefined;
+    if (value === undefined) {
+      if (optional?.kind === "scalar" && optional.value === true) return true;
+      this.#report.error(
+        env.span,
+        `cannot find variable ${shown(env)}: the environment has none; optional: true would allow that`,
+      );
+      env.broken = true;
+      return false;
+    }
+    binding.entries.delete("env");
+    if (optional?.kind === "scalar" && typeof optional.value === "boolean")
+      binding.entries.delete("optional");
+    put(binding, "text", { ...env, value, written: env.written, secret: true });
+    return false;
+  }
+
+  #source(node: TextNode | null): void {
+    if (node === null || node.value === "") return;
+    node.value = this.#absolute(node);
+    this.#check(node, "file", "read");
+  }
+
+  #directory(node: TextNode | null): void {
+    if (node === null || node.value === "") return;
+    node.value = this.#absolute(node);
+    this.#check(node, "directory", "serve");
+  }
+
+  #tls(tls: ReturnType<typeof child>): void {
+    for (const item of items(child(tls, "trust"))) {
+      const node = asText(item);
+      if (node !== null) this.#certificate(node);
+    }
+    const keypair = child(tls, "keypair");
+    const certificateNode = textAt(keypair, "certificate");
+    const keyNode = textAt(keypair, "key");
+    const certificate = certificateNode === null ? null : this.#certificate(certificateNode);
+    const key = keyNode === null ? null : this.#key(keyNode);
+    if (certificate !== null && key !== null && keyNode !== null && !certificate.checkPrivateKey(key)) {
+      this.#report.error(
+        keyNode.span,
+        `cannot use key ${JSON.stringify(keyNode.written)}: it belongs to another certificate`,
+        [
+          {
+            message: "the certificate",
+            place: certificateNode === null ? null : placeOf(certificateNode.span),
+          },
+        ],
+      );
+    }
+  }
+
+  /** Reads a PEM file into the node; the first certificate in it, or null when there is none. */
+  #certificate(node: TextNode): X509Certificate | null {
+    const pem = this.#text(node);
+    if (pem === null) return null;
+    try {
+      const certificate = new X509Certificate(pem);
+      if (certificate.validToDate.getTime() < this.#host.now().getTime()) {
+        this.#report.warning(node.span, `certificate ${shown(node)} has expired, on ${certificate.validTo}`);
+      }
+      node.value = pem;
+      return certificate;
+    } catch {
+      this.#report.error(node.span, `cannot use certificate ${shown(node)}: the file holds none in PEM`);
+      node.broken = true;
+      return null;
+    }
+  }
+
+  #key(node: TextNode): KeyObject | null {
+    const pem = this.#text(node);
+    if (pem === null) return null;
+    try {
+      const key = createPrivateKey(pem);
+      node.value = pem;
+      return key;
+    } catch (error) {
+      const encrypted =
+        (error as { code?: unknown } | null)?.code === "ERR_MISSING_PASSPHRASE" || pem.includes("ENCRYPTED");
+      const reason = encrypted ? "it is encrypted" : "the file holds none in PEM";
+      this.#report.error(node.span, `cannot use key ${shown(node)}: ${reason}`);
+      node.broken = true;
+      return null;
+    }
+  }
+
+  #text(node: TextNode): string | null {
+    const bytes = this.#read(node, "read");
+    if (bytes !== null) return Buffer.from(bytes).toString("latin1");
+    node.broken = true;
+    return null;
+  }
+
+  #read(node: TextNode, verb: string): Uint8Array | null {
+    if (node.value === "") return null;
+    const path = this.#absolute(node);
+    this.files.push(path);
+    try {
+      return this.#host.read(path);
+    } catch (error) {
+      this.#unreadable(node, verb, fileReason(error));
+      return null;
+    }
+  }
+
+  #check(node: TextNode, kind: "file" | "directory", verb: string): void {
+    let reason = null;
+    try {
+      const is = this.#host.kind(node.value);
+      if (is !== kind) reason = is === "directory" ? "it is a directory" : `it is no ${kind}`;
+    } catch (error) {
+      reason = fileReason(error);
+      if (kind === "directory") reason = reason.replace("file", "directory");
+    }
+    if (reason === null) return;
+    this.#unreadable(node, verb, reason);
+    node.broken = true;
+  }
+
+  #unreadable(node: TextNode, verb: string, reason: string): void {
+    const flag = node.span === null ? ` (${node.written})` : "";
+    this.#report.error(
+      node.span,
+      `cannot ${verb} ${JSON.stringify(node.span === null ? node.value : node.written)}: ${reason}${flag}`,
+    );
+  }
+
+  /** Relative paths are relative to the file that names them; those from flags, to the working directory. */
+  #absolute(node: TextNode): string {
+    return resolve(node.span === null ? process.cwd() : dirname(node.span.source.path), node.value);
+  }
+}

@@ -1,0 +1,82 @@
+import { resolve } from "node:path";
+import { checkAddresses } from "./addresses.ts";
+import { Contents } from "./contents.ts";
+import { type Diagnostic, Report } from "./diagnostic.ts";
+import { type ConfigHost, machine } from "./host.ts";
+import { findServices, type NamedService } from "./kinds.ts";
+import { checkNetwork } from "./networks.ts";
+import { applyOverrides, type Overrides } from "./overrides.ts";
+import { readConfig } from "./reading.ts";
+import { checkReferences, internet } from "./references.ts";
+import { checkRouter } from "./routers.ts";
+import type { ProxyConfig } from "./schema/proxy.ts";
+import { type WorkerConfig, worker } from "./schema/worker.ts";
+import { check, validate } from "./shape.ts";
+import type { Environment } from "./substitution.ts";
+import { checkCompatibility } from "./workers.ts";
+
+export interface LoadedConfig {
+  /** Null when there is an error. */
+  readonly config: ProxyConfig | null;
+  /** Everything found in one run, sorted by file and position. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** Absolute paths of all files that were read, those that could not be as well: `--watch` looks at them. */
+  readonly files: readonly string[];
+  /** The Workers that are right in themselves, also when the config is not: so that they can be compiled in the same run. */
+  readonly workers: ReadonlyArray<readonly [name: string, config: WorkerConfig]>;
+}
+
+/**
+ * Reads `path` and everything that it includes, puts the overrides over it, and checks it. Reads files, opens and changes
+ * nothing. Never throws for anything that stands in the config.
+ */
+export function loadConfig(
+  path: string,
+  environment: Environment,
+  overrides: Overrides = {},
+  host: ConfigHost = machine,
+): LoadedConfig {
+  const report = new Report();
+  const { root, files, incomplete } = readConfig(resolve(path), environment, host, report);
+  applyOverrides(root, overrides, incomplete, report);
+  const services = findServices(root, report);
+  checkReferences(root, services, incomplete, report);
+  checkAddresses(root, services, report);
+  const contents = new Contents(environment, host, report);
+  for (const service of services) {
+    contents.fill(service);
+    if (service.kind === "worker") checkCompatibility(service, host.now(), report);
+    if (service.kind === "network") checkNetwork(service, report);
+    if (service.kind === "router") checkRouter(service, report);
+  }
+  const config = validate(root, incomplete, report);
+  const valid = config !== null && !report.hasErrors;
+  const workers = valid ? workersOf(config) : soundWorkers(services);
+  if (valid) config.services[internet] ??= { network: { allow: ["public"], deny: [] } };
+  return {
+    config: valid ? config : null,
+    diagnostics: report.sorted(files),
+    files: [...files, ...contents.files],
+    workers,
+  };
+}
+
+function workersOf(config: ProxyConfig): Array<[string, WorkerConfig]> {
+  return Object.entries(config.services).flatMap(
+    ([name, service]): Array<[string, WorkerConfig]> => ("worker" in service ? [[name, service.worker]] : []),
+  );
+}
+
+/** Workers whose own part of the tree is right, although something else in the config is not. */
+function soundWorkers(services: readonly NamedService[]): Array<[string, WorkerConfig]> {
+  const sound: Array<[string, WorkerConfig]> = [];
+  for (const { name, kind, body } of services) {
+    if (kind !== "worker" || body.node.kind !== "map") continue;
+    const main = body.node.entries.get("main") ?? body.node.entries.get("script");
+    if (main?.node.kind !== "scalar" || main.node.broken) continue;
+    if (body.node.entries.has("main") && body.node.entries.has("script")) continue;
+    const result = check(worker, body.node);
+    if (result.success) sound.push([name, result.data]);
+  }
+  return sound;
+}

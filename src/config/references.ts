@@ -1,0 +1,70 @@
+import type { Report } from "./diagnostic.ts";
+import type { NamedService } from "./kinds.ts";
+import { suggest } from "./suggestion.ts";
+import {
+  asText,
+  type ConfigNode,
+  child,
+  type Entry,
+  entries,
+  items,
+  type MapNode,
+  shown,
+  textAt,
+} from "./tree.ts";
+
+/** The service that exists without being defined. */
+export const internet = "internet";
+
+/** Checks that every name of a service leads to one, and that only Workers are asked for entrypoints and props. */
+export function checkReferences(
+  root: MapNode,
+  services: readonly NamedService[],
+  incomplete: boolean,
+  report: Report,
+): void {
+  const names = Array.from(entries(child(root, "services")), (entry) => entry.key);
+  const kinds = new Map<string, string>(services.map((service) => [service.name, service.kind]));
+  if (!names.includes(internet)) {
+    names.push(internet);
+    kinds.set(internet, "network");
+  }
+
+  const check = (node: ConfigNode | null) => {
+    const name = asText(node) ?? textAt(node, "name");
+    if (name === null || name.value === "") return;
+    if (!names.includes(name.value)) {
+      if (incomplete) return;
+      // A name from the environment is a secret like any other, and a near name would tell most of it.
+      const hint = name.secret ? "" : suggest(name.value, names, `: there is ${names.join(", ")}`);
+      report.error(name.span, `cannot find service ${shown(name)}${hint}`);
+      return;
+    }
+    const kind = kinds.get(name.value);
+    if (kind === undefined || kind === "worker" || node?.kind !== "map") return;
+    for (const key of ["entrypoint", "props"]) {
+      const entry = node.entries.get(key);
+      if (entry !== undefined) {
+        report.error(
+          entry.keySpan,
+          `cannot give service ${shown(name)} ${article(key)}: only a Worker has them, this is a ${kind}`,
+        );
+      }
+    }
+  };
+
+  for (const socket of entries(child(root, "sockets"))) check(child(socket.node, "service"));
+  for (const { kind, body } of services) {
+    if (kind === "worker") checkWorker(body, check);
+    if (kind === "router") for (const rule of items(body.node)) check(child(rule, "service"));
+  }
+}
+
+function checkWorker(body: Entry, check: (node: ConfigNode | null) => void): void {
+  check(child(body.node, "globalOutbound"));
+  for (const binding of entries(child(body.node, "bindings"))) check(child(binding.node, "service"));
+}
+
+function article(key: string): string {
+  return key === "entrypoint" ? "an entrypoint" : "props";
+}
