@@ -1,0 +1,124 @@
+import type { RouterConfig } from "../../config/schema/services.ts";
+import { ProxyError } from "../../errors/proxy-error.ts";
+import { Exchange } from "../../http/exchange.ts";
+import type { RequestHead } from "../../http/message.ts";
+import { isPlainPath, pathEnd, pathForms } from "../../http/path.ts";
+import type { LinkableService, ServiceFactory } from "../context.ts";
+import type { Resolve, Service, Tunnel } from "../service.ts";
+import { anyPort, splitAuthority } from "./host-pattern.ts";
+import { RouteRule } from "./route-rule.ts";
+
+/**
+ * Hands an exchange to the service of the first rule that matches. The path is compared in its canonical form, and when
+ * another reading of it would find another rule the request is refused (RFC 9110 §7.7): the service behind might read it
+ * that way. What is handed on is the target byte for byte, but for a prefix that the rule strips.
+ */
+export class RouterService implements LinkableService {
+  readonly name: string;
+  readonly kind = "router" as const;
+  readonly #rules: readonly RouteRule[];
+  readonly #hasPaths: boolean;
+  readonly #hasHosts: boolean;
+  /** What is being handed on right now: routers that lead back to one another meet it again. */
+  #current: Exchange | Tunnel | null = null;
+
+  /** @throws Error when a rule's pattern cannot be read. */
+  constructor(name: string, config: RouterConfig) {
+    this.name = name;
+    this.#rules = config.map((route) => new RouteRule(route));
+    this.#hasPaths = this.#rules.some((rule) => rule.hasPath);
+    this.#hasHosts = this.#rules.some((rule) => rule.hasHost);
+  }
+
+  link(resolve: Resolve): void {
+    for (const rule of this.#rules) rule.link(resolve);
+  }
+
+  handle(exchange: Exchange): void {
+    const { request } = exchange;
+    if (exchange.depth > Exchange.maxDepth || this.#current === exchange) {
+      exchange.fail(new ProxyError("service_loop", "cannot route: the services lead back to one another"));
+      return;
+    }
+    const index = this.#route(request);
+    const rule = this.#rules[index];
+    if (rule === undefined) {
+      exchange.fail(
+        index === ambiguous
+          ? new ProxyError("request_malformed", "cannot route: the path can be read in different ways")
+          : new ProxyError("route_missing", "cannot route: no rule matches the request"),
+      );
+      return;
+    }
+    request.target = rule.strip(request.target);
+    const outer = this.#current;
+    this.#current = exchange;
+    try {
+      rule.service.handle(exchange);
+    } finally {
+      this.#current = outer;
+    }
+  }
+
+  connect(tunnel: Tunnel): void {
+    if (tunnel.depth > Exchange.maxDepth || this.#current === tunnel) {
+      tunnel.refuse(new ProxyError("service_loop", "cannot route: the services lead back to one another"));
+      return;
+    }
+    const { name } = splitAuthority(tunnel.host.includes(":") ? `[${tunnel.host}]` : tunnel.host);
+    for (const rule of this.#rules) {
+      if (!rule.matchesTunnel(name, tunnel.port)) continue;
+      const outer = this.#current;
+      this.#current = tunnel;
+      try {
+        rule.service.connect(tunnel);
+      } finally {
+        this.#current = outer;
+      }
+      return;
+    }
+    tunnel.refuse(new ProxyError("route_missing", "cannot route: no rule matches the tunnel"));
+  }
+
+  at(): Service {
+    return this;
+  }
+
+  close(): void {}
+
+  /** Index of the rule, or `missing` or `ambiguous`. */
+  #route(request: RequestHead): number {
+    let name = "";
+    let port = anyPort;
+    if (this.#hasHosts) {
+      ({ name, port } = splitAuthority(request.authority));
+      if (port === anyPort) port = request.scheme === "https" ? 443 : 80;
+    }
+    const { target } = request;
+    const end = pathEnd(target);
+    if (!this.#hasPaths || isPlainPath(target, end)) {
+      return this.#find(request, end === target.length ? target : target.slice(0, end), name, port);
+    }
+    const forms = pathForms(target.slice(0, end));
+    if (forms === null) return ambiguous;
+    let found = ambiguous;
+    for (const form of forms) {
+      const index = this.#find(request, form, name, port);
+      if (found !== ambiguous && index !== found) return ambiguous;
+      found = index;
+    }
+    return found;
+  }
+
+  #find(request: RequestHead, path: string, name: string, port: number): number {
+    for (let i = 0; i < this.#rules.length; i++) {
+      if (this.#rules[i]?.matches(request, path, name, port) === true) return i;
+    }
+    return missing;
+  }
+}
+
+const missing = -1;
+const ambiguous = -2;
+
+export const createRouter: ServiceFactory<RouterConfig> = (name, config) => new RouterService(name, config);
