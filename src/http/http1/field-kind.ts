@@ -10,66 +10,67 @@ export const UPGRADE = 4;
 export const CONNECTION = 5;
 export const CONTENT_LENGTH = 6;
 export const TRANSFER_ENCODING = 7;
-/** Keep-Alive, Proxy-Connection and HTTP2-Settings: dropped unread. */
+/** Dropped unread. */
 export const DROPPED = 8;
 export type FieldKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
-/** The kind of the field whose name is the `length` octets at `at`, which must be a token. */
-export function kindOfOctets(bytes: Uint8Array, at: number, length: number): FieldKind {
-  switch (length) {
-    case 2:
-      return octetsAre(bytes, at, "te") ? TE : ORDINARY;
-    case 4:
-      return octetsAre(bytes, at, "host") ? HOST : ORDINARY;
-    case 6:
-      return octetsAre(bytes, at, "expect") ? EXPECT : ORDINARY;
-    case 7:
-      return octetsAre(bytes, at, "upgrade") ? UPGRADE : ORDINARY;
-    case 10:
-      if (octetsAre(bytes, at, "connection")) return CONNECTION;
-      return octetsAre(bytes, at, "keep-alive") ? DROPPED : ORDINARY;
-    case 14:
-      if (octetsAre(bytes, at, "content-length")) return CONTENT_LENGTH;
-      return octetsAre(bytes, at, "http2-settings") ? DROPPED : ORDINARY;
-    case 16:
-      return octetsAre(bytes, at, "proxy-connection") ? DROPPED : ORDINARY;
-    case 17:
-      return octetsAre(bytes, at, "transfer-encoding") ? TRANSFER_ENCODING : ORDINARY;
-    default:
-      return ORDINARY;
-  }
+const kinds: ReadonlyMap<string, FieldKind> = new Map([
+  ["te", TE],
+  ["host", HOST],
+  ["expect", EXPECT],
+  ["upgrade", UPGRADE],
+  ["connection", CONNECTION],
+  ["content-length", CONTENT_LENGTH],
+  ["transfer-encoding", TRANSFER_ENCODING],
+  ["keep-alive", DROPPED],
+  ["proxy-connection", DROPPED],
+  ["http2-settings", DROPPED],
+]);
+
+interface Candidate {
+  readonly name: string;
+  readonly kind: FieldKind;
 }
 
-/** As `kindOfOctets`, for a name that is already text in lower case. */
-export function kindOfName(name: string): FieldKind {
-  switch (name) {
-    case "te":
-      return TE;
-    case "host":
-      return HOST;
-    case "expect":
-      return EXPECT;
-    case "upgrade":
-      return UPGRADE;
-    case "connection":
-      return CONNECTION;
-    case "content-length":
-      return CONTENT_LENGTH;
-    case "transfer-encoding":
-      return TRANSFER_ENCODING;
-    case "keep-alive":
-    case "http2-settings":
-    case "proxy-connection":
-      return DROPPED;
-    default:
-      return ORDINARY;
+/** The names above by their length, since the length alone rules most fields out. */
+const byLength: ReadonlyArray<readonly Candidate[]> = Array.from({ length: 18 }, (_, length) =>
+  [...kinds].filter(([name]) => name.length === length).map(([name, kind]) => ({ name, kind })),
+);
+
+/** The kind of the field whose name is the `length` octets at `at`, which must be a token. */
+export function kindOfOctets(bytes: Uint8Array, at: number, length: number): FieldKind {
+  const candidates = byLength[length];
+  if (candidates === undefined) return ORDINARY;
+  for (let i = 0; i < candidates.length; i++) {
+    const { name, kind } = candidates[i] as Candidate;
+    if (octetsAre(bytes, at, name)) return kind;
   }
+  return ORDINARY;
+}
+
+/** As `kindOfOctets`, for a name that stands in text. */
+export function kindOfText(text: string, at: number, length: number): FieldKind {
+  const candidates = byLength[length];
+  if (candidates === undefined) return ORDINARY;
+  for (let i = 0; i < candidates.length; i++) {
+    const { name, kind } = candidates[i] as Candidate;
+    if (textIs(text, at, name)) return kind;
+  }
+  return ORDINARY;
 }
 
 /** Setting bit 5 folds the case of letters, and makes no other octet of a token equal to one of `name`. */
 function octetsAre(bytes: Uint8Array, at: number, name: string): boolean {
   for (let i = 0; i < name.length; i++) {
     if (((bytes[at + i] as number) | 0x20) !== name.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** True when the token at `at` begins with `name`, which is in lower case. */
+export function textIs(text: string, at: number, name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    if ((text.charCodeAt(at + i) | 0x20) !== name.charCodeAt(i)) return false;
   }
   return true;
 }

@@ -60,12 +60,13 @@ export function checkTransferCodings(value: string): void {
   if (codings.length > 1) throw new Violation("codingUnknown", "a transfer coding is unknown");
 }
 
-/** The field lines of `text` but those whose name, in lower case, is in `names`. */
+/** The field lines of `text`, which must be a valid block, but those whose name, in lower case, is in `names`. */
 export function withoutNames(text: string, names: ReadonlySet<string>): string {
   let kept = "";
   let run = 0;
   for (let line = 0; line < text.length; ) {
-    const next = text.indexOf("\r\n", line) + 2;
+    const next = text.indexOf("\n", line) + 1;
+    if (next === 0) return kept;
     if (names.has(text.slice(line, text.indexOf(":", line)).toLowerCase())) {
       kept += text.slice(run, line);
       run = next;

@@ -4,7 +4,7 @@ import {
   EXPECT,
   type FieldKind,
   HOST,
-  kindOfName,
+  kindOfText,
   ORDINARY,
   TE,
   TRANSFER_ENCODING,
@@ -105,7 +105,7 @@ export class HeadFields {
       if (option === "close") this.close = true;
       else if (option === "keep-alive") this.keepAlive = true;
       else if (option === "upgrade") this.upgrades = true;
-      else if (kindOfName(option) === ORDINARY) {
+      else if (kindOfText(option, 0, option.length) === ORDINARY) {
         this.#named ??= new Set();
         this.#named.add(option);
       }
