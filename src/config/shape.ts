@@ -26,12 +26,7 @@ export function validate(root: MapNode, incomplete: boolean, report: Report): Pr
   const result = check(proxy, root);
   if (result.success) return result.data;
   const translator = new Translator(root, incomplete, report);
-  // What is missing was often only misspelt: unknown keys are looked at first.
-  const issues = result.error.issues;
-  for (const issue of issues)
-    if (issue.code === "unrecognized_keys") translator.translate(issue, steps(issue));
-  for (const issue of issues)
-    if (issue.code !== "unrecognized_keys") translator.translate(issue, steps(issue));
+  translator.translateAll(result.error.issues, []);
   return null;
 }
 
