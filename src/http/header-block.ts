@@ -71,7 +71,7 @@ export class HeaderBlock {
     for (let line = 0; line < text.length; ) {
       const end = text.indexOf("\r\n", line);
       const colon = text.indexOf(":", line);
-      yield [text.slice(line, colon), text.slice(colon + 1, end).trim()];
+      yield [text.slice(line, colon), trimmed(text, colon + 1, end)];
       line = end + 2;
     }
   }
@@ -90,7 +90,7 @@ export class HeaderBlock {
   }
 
   #valueAt(line: number, nameLength: number): string {
-    return this.text.slice(line + nameLength + 1, this.text.indexOf("\r\n", line)).trim();
+    return trimmed(this.text, line + nameLength + 1, this.text.indexOf("\r\n", line));
   }
 }
 
@@ -102,6 +102,22 @@ function sameName(text: string, at: number, name: string): boolean {
     if (a !== b && lower(a) !== lower(b)) return false;
   }
   return true;
+}
+
+/**
+ * The text between two offsets without the white space around it: SP and HTAB, nothing else (RFC 9110 §5.6.3).
+ * `String.prototype.trim` would also take 0xA0, which may be the last octet of a letter in UTF-8.
+ */
+export function trimmed(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
 }
 
 function lower(code: number): number {

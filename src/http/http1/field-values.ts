@@ -1,19 +1,6 @@
-import { isTokenCode } from "../header-block.ts";
-import { COLON, SPACE, TAB } from "./octets.ts";
+import { isTokenCode, trimmed } from "../header-block.ts";
+import { COLON, TAB } from "./octets.ts";
 import { malformed, Violation } from "./violation.ts";
-
-/** The text between two offsets without the white space around it (RFC 9110 §5.6.3: SP and HTAB, nothing else). */
-export function trimmed(text: string, from: number, to: number): string {
-  let start = from;
-  let end = to;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === SPACE || code === TAB;
-}
 
 /** The elements of a comma-separated list in lower case; empty ones are left out (RFC 9110 §5.6.1). */
 export function listOf(value: string): string[] {

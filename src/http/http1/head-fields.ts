@@ -1,3 +1,4 @@
+import { trimmed } from "../header-block.ts";
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -10,7 +11,7 @@ import {
   TRANSFER_ENCODING,
   UPGRADE,
 } from "./field-kind.ts";
-import { listOf, parseContentLength, trimmed, withoutNames } from "./field-values.ts";
+import { listOf, parseContentLength, withoutNames } from "./field-values.ts";
 import { malformed } from "./violation.ts";
 
 /** What the marked fields of one head say. One object a parser, filled anew for each head. */
