@@ -1,0 +1,58 @@
+import type { ProxyError } from "../../errors/proxy-error.ts";
+import { ProxyError as Failure } from "../../errors/proxy-error.ts";
+import type { BodySource } from "../../http/body.ts";
+import { type ByteStream, type ClientFacts, Exchange } from "../../http/exchange.ts";
+import type { RequestHead, ResponseHead } from "../../http/message.ts";
+import type { Session } from "./session.ts";
+
+/** A request that a Worker sends through a binding: its answer goes to the guest. */
+export class GuestFetch extends Exchange {
+  readonly id: number;
+  /** The exchange on whose behalf it is made, or 0 when that is not known. */
+  readonly owner: number;
+  readonly #session: Session;
+  #answered = false;
+
+  constructor(
+    session: Session,
+    id: number,
+    owner: number,
+    request: RequestHead,
+    body: BodySource | null,
+    client: ClientFacts,
+    depth: number,
+  ) {
+    super(request, body, client, depth);
+    this.#session = session;
+    this.id = id;
+    this.owner = owner;
+  }
+
+  inform(): void {}
+
+  respond(head: ResponseHead, body: BodySource | null): void {
+    if (this.#answered || this.aborted !== null) {
+      body?.cancel(this.aborted ?? late());
+      return;
+    }
+    this.#answered = true;
+    this.#session.fetchAnswered(this, head, body);
+  }
+
+  upgrade(_head: ResponseHead, stream: ByteStream): void {
+    const error = new Failure("upgrade_unsupported", "cannot hand an upgraded connection to a Worker");
+    stream.readable.cancel(error);
+    stream.writable.fail(error);
+    this.fail(error);
+  }
+
+  fail(error: ProxyError): void {
+    if (this.#answered || this.aborted !== null) return;
+    this.#answered = true;
+    this.#session.fetchFailed(this, error);
+  }
+}
+
+function late(): ProxyError {
+  return new Failure("internal", "cannot take a second answer");
+}

@@ -1,0 +1,99 @@
+import type { ProxyError } from "../../errors/proxy-error.ts";
+import type { ByteStream, ClientFacts } from "../../http/exchange.ts";
+import type { Tunnel } from "../../services/service.ts";
+import * as wire from "../../wire/ops.ts";
+import type { GuestOut } from "./guest-out.ts";
+import type { Session } from "./session.ts";
+
+/** A stream of bytes that a Worker opens through a binding, or hands on to a client's tunnel untouched. */
+export class GuestSocket implements Tunnel {
+  readonly id: number;
+  readonly host: string;
+  readonly port: number;
+  readonly client: ClientFacts;
+  readonly depth: number;
+  onAbort: ((error: ProxyError) => void) | null = null;
+  readonly #session: Session;
+  readonly #out: GuestOut;
+  #stream: ByteStream | null = null;
+  #writing = false;
+  #joined: Tunnel | null = null;
+  #refused: ProxyError | null = null;
+
+  constructor(
+    session: Session,
+    id: number,
+    address: { readonly host: string; readonly port: number },
+    client: ClientFacts,
+    depth: number,
+    out: GuestOut,
+  ) {
+    this.#session = session;
+    this.id = id;
+    this.host = address.host;
+    this.port = address.port;
+    this.client = client;
+    this.depth = depth;
+    this.#out = out;
+    out.onData = () => this.#startWriting();
+  }
+
+  accept(stream: ByteStream): void {
+    if (this.#joined !== null) {
+      this.#joined.accept(stream);
+      return;
+    }
+    this.#stream = stream;
+    const held = this.#session.hold(stream.readable, 0);
+    const { inbox } = this.#session;
+    const at = inbox.begin(wire.IN_CONNECTED, 2, 0);
+    inbox.ints[at] = this.id;
+    inbox.ints[at + 1] = held.id;
+    this.#heldBody = held.id;
+    this.#session.socketOpened(this);
+    if (this.#out.hasData) this.#startWriting();
+  }
+
+  #heldBody = 0;
+
+  refuse(error: ProxyError): void {
+    this.#refused = error;
+    this.#session.socketRefused(this, error);
+    this.#joined?.refuse(error);
+  }
+
+  /** The Worker returned this socket from its `connect` handler: `tunnel` gets the bytes, which never enter the isolate. */
+  join(tunnel: Tunnel): void {
+    if (this.#refused !== null) {
+      tunnel.refuse(this.#refused);
+      return;
+    }
+    this.#joined = tunnel;
+    if (this.#stream === null) {
+      const passed = tunnel.onAbort;
+      tunnel.onAbort = (error) => {
+        passed?.(error);
+        this.onAbort?.(error);
+      };
+      return;
+    }
+    const readable = this.#session.release(this.#heldBody) ?? this.#stream.readable;
+    tunnel.accept({ readable, writable: this.#stream.writable });
+    this.#session.socketClosed(this);
+  }
+
+  /** The isolate is gone. */
+  end(error: ProxyError): void {
+    if (this.#joined !== null) return;
+    if (this.#stream === null) this.onAbort?.(error);
+    else if (!this.#writing) this.#stream.writable.fail(error);
+  }
+
+  #startWriting(): void {
+    const stream = this.#stream;
+    if (stream === null || this.#writing || this.#joined !== null) return;
+    this.#writing = true;
+    stream.writable.attach(this.#out);
+    this.#out.pipe(stream.writable);
+  }
+}

@@ -1,0 +1,475 @@
+import { createHash, webcrypto } from "node:crypto";
+import { newErrorId } from "../../errors/error-id.ts";
+import { type ErrorCode, errorCodes, ProxyError } from "../../errors/proxy-error.ts";
+import { type BodySource, BytesBody } from "../../http/body.ts";
+import { type HeaderBlock, validName, validValue } from "../../http/header-block.ts";
+import { RequestHead, ResponseHead } from "../../http/message.ts";
+import * as wire from "../../wire/ops.ts";
+import { cleanHeaders } from "./clean-headers.ts";
+import { GuestFetch } from "./guest-fetch.ts";
+import { GuestSocket } from "./guest-socket.ts";
+import { HeldBody } from "./held-body.ts";
+import { type Drained, OutboxReader } from "./outbox.ts";
+import { noClient, type Session } from "./session.ts";
+import { splitBody } from "./split-body.ts";
+
+const levels = ["debug", "info", "warn", "error"] as const;
+const algorithms: Readonly<Record<string, string>> = {
+  "SHA-1": "sha1",
+  "SHA-256": "sha256",
+  "SHA-384": "sha384",
+  "SHA-512": "sha512",
+  MD5: "md5",
+};
+/** Inputs up to this many bytes are hashed at once; a thread costs more. */
+const HASH_HERE = 65_536;
+const MAX_TIMERS = 10_000;
+const upstreamCodes: ReadonlySet<string> = new Set(
+  errorCodes.filter(
+    (code) => code.startsWith("upstream_") || code === "address_denied" || code === "service_loop",
+  ),
+);
+
+/** Carries out what a guest asks for. Every value in a record is hostile until it is checked. */
+export class Records {
+  readonly #session: Session;
+  /** Inputs of calls that come in several pieces. */
+  readonly #inputs: Map<number, Uint8Array[]> = new Map();
+  /** Fetches that no exchange is known for, since the isolate was last idle. */
+  #unowned = 0;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** @throws Error when the records are not well formed: then the guest's runtime is broken. */
+  handle(drained: Drained): void {
+    const reader = new OutboxReader(drained);
+    for (let op = reader.next(); op !== 0; op = reader.next()) {
+      this.#record(op, reader);
+      if (this.#session.isOver) return;
+    }
+  }
+
+  #record(op: number, reader: OutboxReader): void {
+    const session = this.#session;
+    switch (op) {
+      case wire.OUT_RESPOND:
+        this.#respond(reader);
+        return;
+      case wire.OUT_FAILED:
+        this.#failed(reader.int(), reader.int(), reader.text(), reader.text());
+        return;
+      case wire.OUT_DONE:
+        session.done(reader.int());
+        if (session.incoming.size === 0) this.#unowned = 0;
+        return;
+      case wire.OUT_FETCH:
+        this.#fetch(reader);
+        return;
+      case wire.OUT_CONNECT:
+        this.#connect(reader.int(), reader.int(), reader.int(), reader.int(), reader.text());
+        return;
+      case wire.OUT_ABORT_FETCH: {
+        const id = reader.int();
+        const fetch = session.fetches.get(id);
+        session.fetches.delete(id);
+        fetch?.abort(new ProxyError("client_disconnected", "cannot go on: the Worker aborted the fetch"));
+        return;
+      }
+      case wire.OUT_PULL:
+        this.#body(reader.int())?.pull();
+        return;
+      case wire.OUT_READ_TEXT:
+        this.#body(reader.int())?.readText(session.owner.limits.memoryMb * 1024 * 1024);
+        return;
+      case wire.OUT_READ_BYTES:
+        this.#body(reader.int())?.readBytes();
+        return;
+      case wire.OUT_CANCEL: {
+        const id = reader.int();
+        session.bodies.get(id)?.cancel(unread());
+        session.bodies.delete(id);
+        return;
+      }
+      case wire.OUT_TEE:
+        this.#tee(reader.int(), reader.int(), reader.int());
+        return;
+      case wire.OUT_WRITE: {
+        const out = session.outs.get(reader.int());
+        const bytes = reader.bytes(reader.int(), reader.int());
+        session.owner.countBytes("out", bytes.length);
+        out?.push(bytes);
+        return;
+      }
+      case wire.OUT_END:
+        session.outs.get(reader.int())?.finish(null);
+        return;
+      case wire.OUT_STREAM_FAILED: {
+        const out = session.outs.get(reader.int());
+        const message = reader.text();
+        out?.finish(new ProxyError("worker_body_failed", `cannot send the stream: ${message}`));
+        return;
+      }
+      case wire.OUT_TIMER:
+        this.#timer(reader.int(), reader.int());
+        return;
+      case wire.OUT_CLEAR_TIMER: {
+        const id = reader.int();
+        clearTimeout(session.timers.get(id));
+        session.timers.delete(id);
+        return;
+      }
+      case wire.OUT_LOG: {
+        const level = levels[reader.int()] ?? "info";
+        session.owner.context.log.log(level, "worker.log", reader.text(), { worker: session.owner.name });
+        return;
+      }
+      case wire.OUT_EXCEPTION: {
+        reader.int();
+        const message = reader.text();
+        session.owner.context.log.log("error", "worker.exception", message, {
+          worker: session.owner.name,
+          stack: session.owner.mapStack(reader.text()),
+        });
+        return;
+      }
+      case wire.OUT_CALL:
+        this.#call(reader);
+        return;
+      case wire.OUT_ACCEPT: {
+        const incoming = session.incoming.get(reader.int());
+        const out = session.newOut(reader.int(), -1);
+        if (incoming?.kind === "tunnel") incoming.accept(out);
+        else out.cancel(unread());
+        return;
+      }
+      case wire.OUT_JOIN: {
+        const incoming = session.incoming.get(reader.int());
+        const socket = session.sockets.get(reader.int());
+        if (incoming?.kind !== "tunnel") return;
+        if (socket === undefined) {
+          incoming.fail(
+            new ProxyError("upstream_unreachable", "cannot join the tunnel: its socket is closed"),
+          );
+        } else if (incoming.join()) socket.join(incoming.tunnel);
+        return;
+      }
+    }
+  }
+
+  #body(id: number): HeldBody | undefined {
+    const session = this.#session;
+    const body = session.bodies.get(id);
+    if (body !== undefined) return body;
+    const { inbox } = session;
+    const at = inbox.begin(wire.IN_BODY_FAILED, 2, 0);
+    inbox.ints[at] = id;
+    inbox.ints[at + 1] = inbox.text("cannot read the body: it is gone");
+    session.touch();
+    return undefined;
+  }
+
+  /** The body that a record describes, as a source. Throws when it names one that is not there any more. */
+  #source(reader: OutboxReader): { kind: number; ref: number; length: number } {
+    const kind = reader.int();
+    const ref = reader.int();
+    const high = reader.int();
+    const low = reader.int();
+    return { kind, ref, length: high < 0 ? -1 : high * 4294967296 + (low >>> 0) };
+  }
+
+  #resolve(
+    body: { kind: number; ref: number; length: number },
+    text: string,
+    reader: OutboxReader,
+  ): BodySource | null | undefined {
+    const session = this.#session;
+    switch (body.kind) {
+      case wire.BODY_NONE:
+        return null;
+      case wire.BODY_TEXT: {
+        const bytes = Buffer.from(text);
+        session.owner.countBytes("out", bytes.length);
+        return new BytesBody(bytes);
+      }
+      case wire.BODY_BYTES:
+        session.owner.countBytes("out", body.length);
+        return new BytesBody(reader.bytes(body.ref, body.length));
+      case wire.BODY_HANDLE:
+        return session.release(body.ref) ?? undefined;
+      case wire.BODY_OUT:
+        return session.newOut(body.ref, body.length);
+      default:
+        return undefined;
+    }
+  }
+
+  #respond(reader: OutboxReader): void {
+    const session = this.#session;
+    const id = reader.int();
+    const status = reader.int();
+    const described = this.#source(reader);
+    const reason = reader.text();
+    const block = reader.text();
+    const body = this.#resolve(described, reader.text(), reader);
+    const incoming = session.incoming.get(id);
+    if (incoming === undefined || incoming.settled) {
+      body?.cancel(unread());
+      return;
+    }
+    const length = { value: "" };
+    const headers = cleanHeaders(block, length);
+    if (headers === null || body === undefined || status < 200 || status > 599 || !validValue(reason)) {
+      const what = body === undefined ? "its body was used already" : "its status or headers are not valid";
+      if (body) body.cancel(unread());
+      this.#refuse(id, "worker_bad_response", `cannot use the Worker's response: ${what}`, "");
+      return;
+    }
+    const head = new ResponseHead(status, headers, reason);
+    if (incoming.kind === "tunnel") {
+      body?.cancel(unread());
+      incoming.respond(head);
+      return;
+    }
+    if (incoming.exchange.request.method === "HEAD" || status === 304) {
+      if (body !== null && body.length >= 0) head.announcedLength = body.length;
+      else if (/^\d{1,15}$/.test(length.value)) head.announcedLength = Number(length.value);
+    }
+    incoming.respond(head, body);
+  }
+
+  #failed(id: number, failure: number, message: string, stack: string): void {
+    const session = this.#session;
+    const incoming = session.incoming.get(id);
+    if (failure === wire.FAILED_FETCH) {
+      const known = upstreamCodes.has(message) ? (message as ErrorCode) : "worker_exception";
+      this.#refuse(id, known, `cannot answer: a fetch of Worker "${session.owner.name}" failed`, stack);
+      return;
+    }
+    if (failure === wire.FAILED_OPEN && incoming?.kind === "request" && !incoming.settled) {
+      const { exchange } = incoming;
+      if (exchange.hasBody || !incoming.hadBody) {
+        session.owner.context.log.log(
+          "warn",
+          "worker.open",
+          `handler failed, the request passes through: ${message}`,
+          {
+            worker: session.owner.name,
+            stack: session.owner.mapStack(stack),
+          },
+        );
+        incoming.passOn(session.owner.fallback);
+        return;
+      }
+    }
+    if (failure === wire.FAILED_RESPONSE) {
+      this.#refuse(id, "worker_bad_response", `cannot use the Worker's answer: ${message}`, stack);
+    } else if (failure === wire.FAILED_HANDLER) {
+      const code = incoming?.kind === "tunnel" ? "connect_unsupported" : "worker_no_handler";
+      this.#refuse(id, code, `cannot call the Worker: ${message}`, stack);
+    } else this.#refuse(id, "worker_exception", message, stack);
+  }
+
+  /** Fails an exchange because of what its Worker did; the log gets the mapped stack, the client the id. */
+  #refuse(id: number, code: ErrorCode, message: string, stack: string): void {
+    const session = this.#session;
+    const error = new ProxyError(code, message, { details: { worker: session.owner.name } });
+    error.id = newErrorId();
+    session.owner.context.log.log("error", "worker.failed", message, {
+      worker: session.owner.name,
+      code,
+      id: error.id,
+      stack: session.owner.mapStack(stack),
+    });
+    session.incoming.get(id)?.fail(error);
+  }
+
+  #fetch(reader: OutboxReader): void {
+    const session = this.#session;
+    const id = reader.int();
+    const owner = reader.int() || session.soleOwner;
+    const binding = reader.int();
+    const described = this.#source(reader);
+    const method = reader.text();
+    const url = reader.text();
+    const block = reader.text();
+    const body = this.#resolve(described, reader.text(), reader);
+    const service = session.owner.services[binding];
+    const incoming = session.incoming.get(owner);
+    const head = requestHead(method, url, cleanHeaders(block));
+    if (service === undefined || head === null || body === undefined) {
+      body?.cancel(unread());
+      session.tellFetchFailed(id, owner, "request_malformed");
+      return;
+    }
+    if (this.#tooMany(incoming)) {
+      body?.cancel(unread());
+      session.owner.countLimit("subrequests");
+      session.tellFetchFailed(id, owner, "worker_subrequests_exceeded");
+      return;
+    }
+    const client = incoming === undefined ? noClient : clientOf(incoming);
+    const depth = (incoming?.depth ?? deepest(session)) + 1;
+    const fetch = new GuestFetch(session, id, incoming === undefined ? 0 : owner, head, body, client, depth);
+    session.fetches.set(id, fetch);
+    service.handle(fetch);
+  }
+
+  #tooMany(incoming: { subrequests: number } | undefined): boolean {
+    const session = this.#session;
+    const { subrequests } = session.owner.limits;
+    if (incoming !== undefined) return ++incoming.subrequests > subrequests;
+    return ++this.#unowned > subrequests * Math.max(1, session.incoming.size);
+  }
+
+  #connect(id: number, exchange: number, binding: number, outId: number, address: string): void {
+    const session = this.#session;
+    const owner = exchange || session.soleOwner;
+    const out = session.newOut(outId, -1);
+    const service = session.owner.services[binding];
+    const incoming = session.incoming.get(owner);
+    const target = parseTarget(address);
+    if (service === undefined || target === null || this.#tooMany(incoming)) {
+      out.cancel(unread());
+      session.tellFetchFailed(
+        id,
+        owner,
+        target === null ? "connect_target_invalid" : "worker_subrequests_exceeded",
+      );
+      return;
+    }
+    const client = incoming === undefined ? noClient : clientOf(incoming);
+    const depth = (incoming?.depth ?? deepest(session)) + 1;
+    const socket = new GuestSocket(session, id, target, client, depth, out);
+    session.sockets.set(id, socket);
+    service.connect(socket);
+  }
+
+  #tee(id: number, first: number, second: number): void {
+    const session = this.#session;
+    const owner = session.bodies.get(id)?.owner ?? 0;
+    const source = session.release(id);
+    if (source === null) return;
+    const [one, two] = splitBody(source, session.owner.limits.memoryMb * 1024 * 1024);
+    session.bodies.set(first, new HeldBody(session, first, owner, one));
+    session.bodies.set(second, new HeldBody(session, second, owner, two));
+  }
+
+  #timer(id: number, ms: number): void {
+    const session = this.#session;
+    if (session.timers.size >= MAX_TIMERS) {
+      session.owner.countLimit("timers");
+      session.end("worker_memory_exceeded", `it set more than ${MAX_TIMERS} timers`);
+      return;
+    }
+    const fire = (): void => {
+      session.timers.delete(id);
+      const { inbox } = session;
+      const at = inbox.begin(wire.IN_TIMER, 1, 0);
+      inbox.ints[at] = id;
+      session.touch();
+    };
+    session.timers.set(id, setTimeout(fire, Math.max(0, ms)));
+  }
+
+  #call(reader: OutboxReader): void {
+    const session = this.#session;
+    const id = reader.int();
+    const operation = reader.int();
+    const piece = reader.bytes(reader.int(), reader.int());
+    const name = reader.text();
+    const before = this.#inputs.get(id);
+    if (operation === 0) {
+      if (before === undefined) this.#inputs.set(id, [piece]);
+      else before.push(piece);
+      return;
+    }
+    this.#inputs.delete(id);
+    const input = before === undefined ? piece : Buffer.concat([...before, piece]);
+    const algorithm = algorithms[name];
+    if (operation !== wire.CALL_DIGEST || algorithm === undefined) {
+      this.#callFailed(id, "cannot digest: the algorithm is not known");
+      return;
+    }
+    if (input.length <= HASH_HERE || name === "MD5") {
+      this.#callAnswered(id, createHash(algorithm).update(input).digest());
+      return;
+    }
+    session.calls++;
+    webcrypto.subtle.digest(name, input as Uint8Array<ArrayBuffer>).then(
+      (digest) => {
+        session.calls--;
+        this.#callAnswered(id, new Uint8Array(digest));
+      },
+      () => {
+        session.calls--;
+        this.#callFailed(id, "cannot digest: the hash failed");
+      },
+    );
+  }
+
+  #callAnswered(id: number, bytes: Uint8Array): void {
+    this.#session.inbox.chunk(wire.IN_RESULT, id, bytes, 0);
+    this.#session.touch();
+  }
+
+  #callFailed(id: number, message: string): void {
+    const { inbox } = this.#session;
+    const at = inbox.begin(wire.IN_CALL_FAILED, 2, 0);
+    inbox.ints[at] = id;
+    inbox.ints[at + 1] = inbox.text(message);
+    this.#session.touch();
+  }
+}
+
+function unread(): ProxyError {
+  return new ProxyError("client_disconnected", "cannot use the body: nobody reads it");
+}
+
+/** The request that a guest describes, or null when it is not a valid one. */
+function requestHead(method: string, url: string, headers: HeaderBlock | null): RequestHead | null {
+  if (headers === null || !validName(method)) return null;
+  const secure = url.startsWith("https://");
+  if (!secure && !url.startsWith("http://")) return null;
+  const from = secure ? 8 : 7;
+  let end = url.indexOf("#", from);
+  if (end < 0) end = url.length;
+  let slash = from;
+  for (; slash < end; slash++) {
+    const code = url.charCodeAt(slash);
+    if (code === 47 || code === 63) break;
+    // No userinfo, and nothing that could end the line or the field (RFC 9112 §3.2).
+    if (code <= 32 || code >= 127 || code === 64 || code === 92) return null;
+  }
+  for (let at = slash; at < end; at++) {
+    const code = url.charCodeAt(at);
+    if (code <= 32 || code >= 127) return null;
+  }
+  const authority = url.slice(from, slash);
+  if (authority === "") return null;
+  const target = url.charCodeAt(slash) === 47 ? url.slice(slash, end) : `/${url.slice(slash, end)}`;
+  return new RequestHead(method, secure ? "https" : "http", authority, target, headers);
+}
+
+/** `host:port` or `[v6]:port`. */
+function parseTarget(address: string): { host: string; port: number } | null {
+  const colon = address.lastIndexOf(":");
+  const digits = address.slice(colon + 1);
+  if (colon <= 0 || !/^\d{1,5}$/.test(digits)) return null;
+  const port = Number(digits);
+  const bracketed = address.startsWith("[") && address[colon - 1] === "]";
+  const host = bracketed ? address.slice(1, colon - 1) : address.slice(0, colon);
+  const plain = bracketed ? /^[0-9a-fA-F:.]+$/.test(host) : /^[A-Za-z0-9._-]+$/.test(host);
+  return plain && port >= 1 && port <= 65535 ? { host, port } : null;
+}
+
+function clientOf(incoming: NonNullable<ReturnType<Session["incoming"]["get"]>>): GuestFetch["client"] {
+  return incoming.kind === "request" ? incoming.exchange.client : incoming.tunnel.client;
+}
+
+function deepest(session: Session): number {
+  let depth = 0;
+  for (const incoming of session.incoming.values()) depth = Math.max(depth, incoming.depth);
+  return depth;
+}

@@ -1,0 +1,464 @@
+import { newErrorId } from "../../errors/error-id.ts";
+import { type ErrorCode, ProxyError } from "../../errors/proxy-error.ts";
+import type { BodySource } from "../../http/body.ts";
+import type { ClientFacts, Exchange } from "../../http/exchange.ts";
+import type { ResponseHead } from "../../http/message.ts";
+import type { ServiceContext } from "../../services/context.ts";
+import type { Service, Tunnel } from "../../services/service.ts";
+import * as wire from "../../wire/ops.ts";
+import type { CompiledWorker } from "../environment.ts";
+import { GuestIsolate, type GuestStart } from "../guest-isolate.ts";
+import type { GuestFetch } from "./guest-fetch.ts";
+import { GuestOut } from "./guest-out.ts";
+import type { GuestSocket } from "./guest-socket.ts";
+import { HeldBody } from "./held-body.ts";
+import { Inbox } from "./inbox.ts";
+import { type Entrypoint, IncomingRequest, IncomingTunnel } from "./incoming.ts";
+import { Limits, type LimitValues } from "./limits.ts";
+import { Drained } from "./outbox.ts";
+import { Records } from "./records.ts";
+import { Relay } from "./relay.ts";
+import type { Enterable, Turn } from "./turn.ts";
+
+/** What a session needs of the Worker service that it belongs to. */
+export interface SessionOwner {
+  readonly name: string;
+  readonly context: ServiceContext;
+  readonly turn: Turn;
+  readonly limits: LimitValues;
+  /** By the number that the guest knows them by; the first is the global outbound. */
+  readonly services: readonly Service[];
+  /** Takes exchanges that passThroughOnException() lets go on. */
+  readonly fallback: Service;
+  /** The session is over; the next exchange needs another. */
+  ended(session: Session): void;
+  /** Handles an exchange anew that the ended session had not begun with. */
+  again(exchange: Exchange, entrypoint: Entrypoint): void;
+  /** An exchange has its answer. @param status 0 when there is none. @param startedAt when it came, by the shard's clock. */
+  answered(status: number, startedAt: number): void;
+  countBytes(direction: "in" | "out", bytes: number): void;
+  countLimit(limit: string): void;
+  mapStack(stack: string): string;
+}
+
+type Incoming = IncomingRequest | IncomingTunnel;
+
+/** Facts of a client for exchanges that no client's exchange led to. */
+export const noClient: ClientFacts = {
+  address: "",
+  port: 0,
+  socket: "",
+  secure: false,
+  httpVersion: "HTTP/1.1",
+};
+
+const versions: Readonly<Record<string, number>> = { "HTTP/1.0": 10, "HTTP/1.1": 11, "HTTP/2": 20 };
+
+/**
+ * One isolate of a Worker in service, from its start to its end: keeps everything that crosses the bridge under its
+ * number, enters the isolate once a turn with what has gathered, and ends it when it breaks a limit.
+ */
+export class Session implements Enterable {
+  readonly owner: SessionOwner;
+  readonly inbox: Inbox = new Inbox();
+  readonly incoming: Map<number, Incoming> = new Map();
+  readonly fetches: Map<number, GuestFetch> = new Map();
+  readonly sockets: Map<number, GuestSocket> = new Map();
+  readonly bodies: Map<number, HeldBody> = new Map();
+  readonly outs: Map<number, GuestOut> = new Map();
+  readonly timers: Map<number, NodeJS.Timeout> = new Map();
+  /** Calls for native work whose result is on its way. */
+  calls = 0;
+  /** The exchange that the entry just made was all about; 0 when it was about several. */
+  soleOwner = 0;
+  isOver = false;
+  readonly #guest: GuestIsolate;
+  readonly #limits: Limits;
+  readonly #records: Records;
+  readonly #entrypoints: Map<Entrypoint, number> = new Map();
+  readonly #drained: Drained[] = [];
+  #lastIncoming = 0;
+  #lastBody = 0;
+  #scheduled = false;
+  #unsettled = 0;
+
+  /** @throws StartFailure when the Worker cannot be started. */
+  constructor(owner: SessionOwner, worker: CompiledWorker, start: GuestStart) {
+    this.owner = owner;
+    this.#limits = new Limits(owner.limits, owner.context);
+    this.#records = new Records(this);
+    this.#guest = new GuestIsolate(owner.context.isolates, owner.name);
+    try {
+      this.#guest.start(worker, start, owner.limits.startupMs, (ints, text, bytes) =>
+        this.#drain(ints, text, bytes),
+      );
+    } catch (error) {
+      this.#guest.dispose();
+      throw error;
+    }
+    this.#handleDrained();
+  }
+
+  /** Hands an exchange to the guest at the end of this turn. */
+  request(exchange: Exchange, entrypoint: Entrypoint): void {
+    const id = ++this.#lastIncoming;
+    const handler = this.#entrypoint(entrypoint);
+    const incoming = new IncomingRequest(this, id, entrypoint, exchange, this.owner.context.now());
+    this.#add(incoming);
+    exchange.handler = incoming;
+
+    const { request, client } = exchange;
+    let headers = request.headers.text;
+    let body = 0;
+    const length = exchange.bodyLength;
+    if (exchange.hasBody) {
+      body = this.hold(exchange, id).id;
+      if (length >= 0) headers = `Content-Length: ${length}\r\n${headers}`;
+    }
+    if (request.authority !== "") headers = `Host: ${request.authority}\r\n${headers}`;
+    const { inbox } = this;
+    const at = inbox.begin(wire.IN_REQUEST, 11, id);
+    const { ints } = inbox;
+    ints[at] = id;
+    ints[at + 1] = handler;
+    ints[at + 2] = versions[client.httpVersion] ?? 11;
+    ints[at + 3] = body;
+    ints[at + 4] = length > 0x7fffffff ? -1 : length;
+    ints[at + 5] = client.port;
+    ints[at + 6] = client.secure ? 1 : 0;
+    ints[at + 7] = inbox.text(request.method);
+    ints[at + 8] = inbox.text(request.url);
+    ints[at + 9] = inbox.text(headers);
+    ints[at + 10] = inbox.text(client.address);
+    inbox.beginsExchange(id);
+    this.touch();
+  }
+
+  /** Hands a tunnel to the guest's `connect` handler. */
+  connect(tunnel: Tunnel, entrypoint: Entrypoint): void {
+    const id = ++this.#lastIncoming;
+    const handler = this.#entrypoint(entrypoint);
+    const relay = new Relay();
+    this.#add(new IncomingTunnel(this, id, entrypoint, tunnel, relay));
+    const body = this.hold(relay, id).id;
+    const { inbox } = this;
+    const at = inbox.begin(wire.IN_CONNECT, 6, id);
+    const { ints } = inbox;
+    ints[at] = id;
+    ints[at + 1] = handler;
+    ints[at + 2] = body;
+    ints[at + 3] = tunnel.client.port;
+    ints[at + 4] = inbox.text(
+      `${tunnel.host.includes(":") ? `[${tunnel.host}]` : tunnel.host}:${tunnel.port}`,
+    );
+    ints[at + 5] = inbox.text(tunnel.client.address);
+    inbox.beginsExchange(id);
+    this.touch();
+  }
+
+  /** There is something in the inbox. */
+  touch(): void {
+    if (this.#scheduled || this.isOver) return;
+    this.#scheduled = true;
+    this.owner.turn.add(this);
+  }
+
+  run(): void {
+    this.#scheduled = false;
+    if (this.isOver) return;
+    const batch = this.inbox.take();
+    if (batch !== null) {
+      for (const id of batch.begins) {
+        const incoming = this.incoming.get(id);
+        if (incoming !== undefined) incoming.entered = true;
+      }
+      this.soleOwner = batch.owner > 0 ? batch.owner : 0;
+      batch.writeTo(this.#guest.inbox, this.#guest.windowIn);
+      const { records } = batch;
+      this.#limits.begin(records);
+      const result = this.#guest.enter(batch.used, batch.text, this.#limits.timeout);
+      this.inbox.maxRecords = this.#limits.end(records);
+      this.inbox.recycle(batch);
+      if (result === "exception") this.#reportUnhandled();
+      if (result === "timeout") {
+        this.#exceeded("cpu", "worker_cpu_exceeded", `it ran for more than ${this.owner.limits.cpuMs} ms`);
+        return;
+      }
+      if (result === "memory") {
+        this.#exceeded("memory", "worker_memory_exceeded", "its isolate ran out of memory");
+        return;
+      }
+      this.#handleDrained();
+      if (result === "broken") {
+        this.end("internal", "its runtime broke");
+        return;
+      }
+    }
+    this.soleOwner = 0;
+    if (this.isOver) return;
+    if (this.#limits.memoryExceeded(() => this.#guest.heapBytes)) {
+      const { memoryMb } = this.owner.limits;
+      this.#exceeded("memory", "worker_memory_exceeded", `it held more than ${memoryMb} MB of memory`);
+      return;
+    }
+    if (!this.inbox.isEmpty) this.touch();
+    else if (this.#unsettled > 0 || this.outs.size > 0) this.#endStuck();
+  }
+
+  /** Keeps a body on the host for the guest to name. */
+  hold(from: BodySource | Exchange, owner: number): HeldBody {
+    const held = new HeldBody(this, ++this.#lastBody, owner, from);
+    this.bodies.set(held.id, held);
+    return held;
+  }
+
+  /** Gives a held body to a consumer on the host; null when the guest has begun to read it, or never had it. */
+  release(id: number): BodySource | null {
+    const held = this.bodies.get(id);
+    this.bodies.delete(id);
+    return held?.take() ?? null;
+  }
+
+  fetchAnswered(fetch: GuestFetch, head: ResponseHead, body: BodySource | null): void {
+    if (!this.fetches.delete(fetch.id) || this.isOver) {
+      body?.cancel(
+        new ProxyError("client_disconnected", "cannot use the answer: the Worker's isolate is gone"),
+      );
+      return;
+    }
+    const held = body === null ? null : this.hold(body, fetch.owner);
+    const length = held === null ? head.announcedLength : held.length;
+    const headers = length >= 0 ? `${head.headers.text}Content-Length: ${length}\r\n` : head.headers.text;
+    const { inbox } = this;
+    const at = inbox.begin(wire.IN_RESPONSE, 6, fetch.owner);
+    const { ints } = inbox;
+    ints[at] = fetch.id;
+    ints[at + 1] = head.status;
+    ints[at + 2] = held === null ? 0 : held.id;
+    ints[at + 3] = length > 0x7fffffff ? -1 : length;
+    ints[at + 4] = inbox.text(head.reason);
+    ints[at + 5] = inbox.text(headers);
+    this.touch();
+  }
+
+  fetchFailed(fetch: GuestFetch, error: ProxyError): void {
+    if (!this.fetches.delete(fetch.id)) return;
+    this.tellFetchFailed(fetch.id, fetch.owner, error.code);
+  }
+
+  /** @param code all that a Worker learns of an error on the host. */
+  tellFetchFailed(fetch: number, owner: number, code: ErrorCode): void {
+    if (this.isOver) return;
+    const { inbox } = this;
+    const at = inbox.begin(wire.IN_FETCH_FAILED, 2, owner);
+    inbox.ints[at] = fetch;
+    inbox.ints[at + 1] = inbox.text(code);
+    this.touch();
+  }
+
+  socketOpened(_socket: GuestSocket): void {
+    this.touch();
+  }
+
+  socketRefused(socket: GuestSocket, error: ProxyError): void {
+    this.sockets.delete(socket.id);
+    this.tellFetchFailed(socket.id, 0, error.code);
+  }
+
+  socketClosed(socket: GuestSocket): void {
+    this.sockets.delete(socket.id);
+  }
+
+  /** A held body has given its last. */
+  finished(body: HeldBody): void {
+    this.bodies.delete(body.id);
+    this.touch();
+  }
+
+  outEnded(id: number): void {
+    this.outs.delete(id);
+  }
+
+  newOut(id: number, length: number): GuestOut {
+    const out = new GuestOut(this, id, length);
+    this.outs.set(id, out);
+    return out;
+  }
+
+  countIn(bytes: number): void {
+    this.owner.countBytes("in", bytes);
+  }
+
+  incomingSettled(): void {
+    this.#unsettled--;
+  }
+
+  /** The client left before the answer: the guest hears of it, and what is known to be for it alone is stopped. */
+  incomingAborted(incoming: Incoming, error: ProxyError): void {
+    for (const fetch of this.fetches.values()) {
+      if (fetch.owner === incoming.id) fetch.abort(error);
+    }
+    for (const [id, fetch] of this.fetches) {
+      if (fetch.aborted === null) continue;
+      this.fetches.delete(id);
+      this.tellFetchFailed(id, incoming.id, "client_disconnected");
+    }
+    const { inbox } = this;
+    const at = inbox.begin(wire.IN_ABORT, 1, incoming.id);
+    inbox.ints[at] = incoming.id;
+    this.touch();
+  }
+
+  /** The guest says that everything of an exchange is done. */
+  done(id: number): void {
+    const incoming = this.incoming.get(id);
+    this.incoming.delete(id);
+    incoming?.fail(
+      new ProxyError("worker_bad_response", "cannot answer: the Worker ended without a response"),
+    );
+    if (this.incoming.size > 0 || this.outs.size > 0 || this.sockets.size > 0) return;
+    // Nobody is left who could read what was fetched and not read: give those connections back.
+    const error = new ProxyError("client_disconnected", "cannot keep the body: the Worker did not read it");
+    for (const body of this.bodies.values()) body.cancel(error);
+    this.bodies.clear();
+  }
+
+  /** Ends the isolate. What it had in hand fails with `code`; what it had not begun is begun again elsewhere. */
+  end(code: ErrorCode, reason: string): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.owner.ended(this);
+    this.#guest.dispose();
+    const error = (): ProxyError => {
+      const failure = new ProxyError(code, `cannot go on with Worker "${this.owner.name}": ${reason}`);
+      failure.id = newErrorId();
+      return failure;
+    };
+    const again: IncomingRequest[] = [];
+    for (const incoming of this.incoming.values()) {
+      if (incoming.settled) continue;
+      if (!incoming.entered && incoming.kind === "request") again.push(incoming);
+      else incoming.fail(error());
+    }
+    this.incoming.clear();
+    const ended = error();
+    for (const timer of this.timers.values()) clearTimeout(timer);
+    this.timers.clear();
+    for (const fetch of [...this.fetches.values()]) fetch.abort(ended);
+    this.fetches.clear();
+    for (const socket of [...this.sockets.values()]) socket.end(ended);
+    this.sockets.clear();
+    for (const out of [...this.outs.values()]) out.finish(ended);
+    this.outs.clear();
+    for (const body of this.bodies.values()) body.cancel(ended);
+    this.bodies.clear();
+    for (const incoming of again) {
+      incoming.exchange.handler = null;
+      this.owner.again(incoming.exchange, incoming.entrypoint);
+    }
+  }
+
+  get cpuTime(): number {
+    return this.#guest.cpuTime;
+  }
+
+  get heapBytes(): number {
+    return this.#guest.heapBytes;
+  }
+
+  #add(incoming: Incoming): void {
+    this.incoming.set(incoming.id, incoming);
+    this.#unsettled++;
+    const { wallMs } = this.owner.limits;
+    if (wallMs === 0) return;
+    incoming.wallTimer = setTimeout(() => {
+      this.owner.countLimit("wall");
+      incoming.fail(
+        new ProxyError("worker_wall_exceeded", `cannot wait for the Worker: more than ${wallMs} ms`),
+      );
+    }, wallMs);
+  }
+
+  #entrypoint(entrypoint: Entrypoint): number {
+    const known = this.#entrypoints.get(entrypoint);
+    if (known !== undefined) return known;
+    const id = this.#entrypoints.size + 1;
+    this.#entrypoints.set(entrypoint, id);
+    const { inbox } = this;
+    const at = inbox.begin(wire.IN_HANDLER, 3, -1);
+    inbox.ints[at] = id;
+    inbox.ints[at + 1] = inbox.text(entrypoint.name);
+    inbox.ints[at + 2] = inbox.text(entrypoint.props);
+    return id;
+  }
+
+  /** Runs inside an entry: only copies. */
+  #drain(ints: number, text: string, bytes: number): void {
+    const { outbox, windowOut } = this.#guest;
+    if (!(ints >= 0 && ints <= wire.INTS && bytes >= 0 && bytes <= wire.WINDOW) || typeof text !== "string")
+      return;
+    const copied = bytes > 0 ? Buffer.from(windowOut.subarray(0, bytes)) : nothing;
+    this.#drained.push(new Drained(outbox.slice(0, ints), text, copied));
+  }
+
+  #handleDrained(): void {
+    const drained = this.#drained;
+    for (let i = 0; i < drained.length && !this.isOver; i++) {
+      try {
+        this.#records.handle(drained[i] as Drained);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.end("internal", `its records cannot be read: ${reason}`);
+      }
+    }
+    drained.length = 0;
+  }
+
+  #reportUnhandled(): void {
+    const { message, stack } = this.#guest.lastException;
+    this.owner.context.log.log("error", "worker.rejection", `unhandled rejection: ${message}`, {
+      worker: this.owner.name,
+      stack: this.owner.mapStack(stack),
+    });
+  }
+
+  #exceeded(limit: string, code: ErrorCode, reason: string): void {
+    this.owner.countLimit(limit);
+    this.owner.context.log.log(
+      "error",
+      `worker.${limit}`,
+      `Worker "${this.owner.name}" was stopped: ${reason}`,
+      {
+        worker: this.owner.name,
+      },
+    );
+    this.end(code, reason);
+  }
+
+  /**
+   * Nothing is under way that could wake the guest: whoever waits for an answer would wait for ever. A Worker must
+   * answer by itself, or because of something that it started.
+   */
+  #endStuck(): void {
+    if (this.fetches.size > 0 || this.timers.size > 0 || this.calls > 0 || this.sockets.size > 0) return;
+    for (const body of this.bodies.values()) {
+      if (body.waiting) return;
+    }
+    for (const out of this.outs.values()) {
+      if (out.isHeld) return;
+    }
+    for (const incoming of [...this.incoming.values()]) {
+      if (!incoming.entered || incoming.kind === "tunnel") continue;
+      incoming.fail(
+        new ProxyError("worker_hung", "cannot answer: the Worker waits for something that never comes", {
+          details: { worker: this.owner.name },
+        }),
+      );
+    }
+    for (const out of [...this.outs.values()]) {
+      out.finish(new ProxyError("worker_hung", "cannot go on with the body: the Worker's stream never ends"));
+    }
+  }
+}
+
+const nothing = new Uint8Array(0);

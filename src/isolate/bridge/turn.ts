@@ -1,0 +1,47 @@
+/** Something that has work for its isolate. */
+export interface Enterable {
+  /** Runs one entry. */
+  run(): void;
+}
+
+/** After so many milliseconds of entries the event loop gets its turn, so that sockets are never starved. */
+const SLICE_MS = 8;
+
+/**
+ * Gathers what arrives for all isolates during one turn of the event loop, and enters each of them once at its end.
+ * Entries that cause work for another isolate (a Worker that calls a Worker) have it done in the same turn.
+ */
+export class Turn {
+  readonly #now: () => number;
+  #waiting: Enterable[] = [];
+  #scheduled = false;
+  readonly #flush = (): void => this.#run();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Each enterable adds itself at most once until its `run` is called. */
+  add(enterable: Enterable): void {
+    this.#waiting.push(enterable);
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(this.#flush);
+    }
+  }
+
+  #run(): void {
+    const end = this.#now() + SLICE_MS;
+    let at = 0;
+    for (; at < this.#waiting.length; at++) {
+      this.#waiting[at]?.run();
+      if (this.#now() >= end) {
+        at++;
+        break;
+      }
+    }
+    this.#waiting = at === this.#waiting.length ? [] : this.#waiting.slice(at);
+    this.#scheduled = this.#waiting.length > 0;
+    if (this.#scheduled) setImmediate(this.#flush);
+  }
+}

@@ -1,0 +1,263 @@
+import { randomFillSync } from "node:crypto";
+import ivm from "isolated-vm";
+import * as wire from "../wire/ops.ts";
+import { parseUrlForGuest, setUrlPartForGuest } from "../wire/url.ts";
+import type { CompiledWorker, IsolateEnvironment } from "./environment.ts";
+
+/** How an entry ended. After anything but `ok` and `exception` the isolate is of no more use. */
+export type EntryResult = "ok" | "exception" | "timeout" | "memory" | "broken";
+
+/** What the guest needs at its start beside the code: the bindings, in order, and the contents of data bindings. */
+export interface GuestStart {
+  readonly bindings: string;
+  readonly data: readonly Uint8Array[];
+}
+
+/** A Worker did not start. `stack` is the guest's, unmapped. */
+export class StartFailure extends Error {
+  readonly guestStack: string;
+
+  constructor(message: string, stack = "") {
+    super(message);
+    this.guestStack = stack;
+  }
+}
+
+type Drain = (ints: number, text: string, bytes: number) => void;
+
+/** Heap that aborts the process rather than the isolate begins here; the Worker's own limit is kept by its session. */
+const BACKSTOP_MB = 1024;
+
+/**
+ * One V8 isolate with the runtime and one Worker in it. Knows how to start it, enter it and end it, and nothing of what
+ * the records mean. Everything in it is entered synchronously with a time limit.
+ */
+export class GuestIsolate {
+  readonly inbox: Int32Array;
+  readonly outbox: Int32Array;
+  readonly windowIn: Uint8Array;
+  readonly windowOut: Uint8Array;
+  readonly #isolate: ivm.Isolate;
+  readonly #environment: IsolateEnvironment;
+  readonly #index: number;
+  #enter: ivm.Reference<(ints: number, text: string) => number> | null = null;
+  readonly #arguments: [number, string] = [0, ""];
+  readonly #options = { timeout: 0 };
+  /** What the last entry with the result `exception` said. */
+  lastException = { message: "", stack: "" };
+
+  constructor(environment: IsolateEnvironment, worker: string) {
+    this.#environment = environment;
+    this.#index = environment.indexOf(worker);
+    this.#isolate = new ivm.Isolate({ memoryLimit: BACKSTOP_MB });
+    this.#shared = new SharedArrayBuffer(wire.sharedBytes);
+    this.inbox = new Int32Array(this.#shared, wire.inboxOffset, wire.INTS);
+    this.outbox = new Int32Array(this.#shared, wire.outboxOffset, wire.INTS);
+    this.windowIn = new Uint8Array(this.#shared, wire.windowInOffset, wire.WINDOW);
+    this.windowOut = new Uint8Array(this.#shared, wire.windowOutOffset, wire.WINDOW);
+  }
+
+  readonly #shared: SharedArrayBuffer;
+
+  /**
+   * Loads the runtime and the Worker, and runs the Worker's global scope.
+   * @param drain takes what the guest hands over; it runs inside an entry, so it only copies.
+   * @throws StartFailure when the Worker throws, has nothing to call, or takes longer than `startupMs`.
+   */
+  start(worker: CompiledWorker, start: GuestStart, startupMs: number, drain: Drain): void {
+    const { watchdog } = this.#environment;
+    watchdog.enter(this.#index, startupMs * 2);
+    try {
+      this.#load(worker, start, startupMs, drain);
+    } catch (error) {
+      if (error instanceof StartFailure) throw error;
+      const timedOut = error instanceof Error && error.message.includes("Script execution timed out");
+      if (timedOut) throw new StartFailure(`its global scope ran for more than ${startupMs} ms`);
+      const { message, stack } = describe(error);
+      throw new StartFailure(message, stack);
+    } finally {
+      watchdog.leave();
+    }
+  }
+
+  #load(worker: CompiledWorker, start: GuestStart, startupMs: number, drain: Drain): void {
+    const isolate = this.#isolate;
+    const context = isolate.createContextSync();
+    const boot = this.#script(this.#environment.runtime.code, "sluice:runtime", context) as ivm.Reference<
+      (...parameters: unknown[]) => unknown
+    >;
+    const random = Buffer.from(this.#shared, wire.randomOffset, wire.RANDOM);
+    const functions = boot.applySync(
+      undefined,
+      [
+        new ivm.Callback(guarded(drain, undefined)),
+        new ivm.Callback(guarded(parseUrlForGuest, "")),
+        new ivm.Callback(guarded(setUrlPartForGuest, "")),
+        new ivm.Callback(
+          guarded((size: number) => {
+            if (size > 0 && size <= wire.RANDOM) randomFillSync(random, 0, size);
+          }, undefined),
+        ),
+        new ivm.ExternalCopy(this.#shared).copyInto(),
+        start.bindings,
+        ...start.data.map((bytes) => new ivm.ExternalCopy(exactBuffer(bytes)).copyInto()),
+      ],
+      { timeout: 5000, result: { reference: true } },
+    ) as ivm.Reference<Record<string, unknown>>;
+    boot.release();
+    const get = (name: string): ivm.Reference<(...parameters: unknown[]) => unknown> =>
+      functions.getSync(name, { reference: true }) as ivm.Reference<(...parameters: unknown[]) => unknown>;
+    const prepare = get("prepare");
+    const started = get("started");
+    prepare.applySync(
+      undefined,
+      worker.assets.map((asset) => new ivm.ExternalCopy(exactBuffer(asset.bytes)).copyInto()),
+      {
+        timeout: startupMs,
+      },
+    );
+    if (worker.syntax === "module") this.#module(worker, context, startupMs);
+    else this.#script(worker.code, worker.name, context, startupMs)?.release();
+    const problem = started.applySync(undefined, [worker.syntax === "module"], { timeout: startupMs });
+    if (typeof problem === "string" && problem !== "") {
+      const split = problem.indexOf("\n\n");
+      throw split < 0
+        ? new StartFailure(problem)
+        : new StartFailure(problem.slice(0, split), problem.slice(split + 2));
+    }
+    this.#enter = get("enter") as ivm.Reference<(ints: number, text: string) => number>;
+    prepare.release();
+    started.release();
+    functions.release();
+  }
+
+  /** Compiles with the code cache, runs, and gives a reference to the completion value. */
+  #script(code: string, filename: string, context: ivm.Context, timeout = 5000): ivm.Reference<unknown> {
+    const { codeCache } = this.#environment;
+    const cached = codeCache.get(code);
+    const script = this.#isolate.compileScriptSync(code, {
+      filename,
+      ...(cached === null
+        ? { produceCachedData: true }
+        : { cachedData: new ivm.ExternalCopy(exactBuffer(cached)) }),
+    });
+    const produced = (script as { cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
+    if (cached === null && produced !== undefined) codeCache.put(code, new Uint8Array(produced.copy()));
+    return script.runSync(context, { timeout, reference: true }) as ivm.Reference<unknown>;
+  }
+
+  /**
+   * Modules run in this order: those that the runtime provides, the Worker, and a last one that hands the Worker's
+   * namespace to the runtime. What they take from the global object is gone before the Worker's first statement.
+   */
+  #module(worker: CompiledWorker, context: ivm.Context, timeout: number): void {
+    const isolate = this.#isolate;
+    const compile = (code: string, filename: string): ivm.Module =>
+      isolate.compileModuleSync(code, { filename });
+    const provided = new Map<string, ivm.Module>();
+    const none = (specifier: string): never => {
+      throw new StartFailure(`cannot import "${specifier}": there is no such module`);
+    };
+    const provide = (specifier: string, code: string): ivm.Module => {
+      const module = compile(code, specifier);
+      module.instantiateSync(context, none);
+      module.evaluateSync({ timeout });
+      provided.set(specifier, module);
+      return module;
+    };
+    const hook = provide("sluice:hook", "export const hook = globalThis.__sluice.hook;");
+    provide(
+      "cloudflare:workers",
+      "export const { WorkerEntrypoint, env, waitUntil } = globalThis.__sluice.workers;",
+    );
+    for (let i = 0; i < worker.assets.length; i++) {
+      provide(
+        `sluice:asset/${i}`,
+        `export default globalThis.__sluice.asset(${i}, "${worker.assets[i]?.kind}");`,
+      );
+    }
+    const main = compile(worker.code, worker.name);
+    const entry = compile(
+      'import { hook } from "sluice:hook"; import * as worker from "sluice:worker"; hook(worker);',
+      "sluice:entry",
+    );
+    entry.instantiateSync(context, (specifier, referrer) => {
+      if (referrer === entry) return specifier === "sluice:worker" ? main : hook;
+      const module = specifier === "sluice:hook" ? undefined : provided.get(specifier);
+      return module ?? none(specifier);
+    });
+    context.evalSync("delete globalThis.__sluice", { timeout });
+    entry.evaluateSync({ timeout });
+    for (const module of provided.values()) module.release();
+    main.release();
+    entry.release();
+  }
+
+  /** Runs one batch that was written to the inbox. @param timeout in milliseconds of wall time. */
+  enter(ints: number, text: string, timeout: number): EntryResult {
+    const { watchdog } = this.#environment;
+    this.#arguments[0] = ints;
+    this.#arguments[1] = text;
+    this.#options.timeout = timeout;
+    watchdog.enter(this.#index, timeout);
+    try {
+      const result = (this.#enter as ivm.Reference<(ints: number, text: string) => number>).applySync(
+        undefined,
+        this.#arguments,
+        this.#options,
+      );
+      return result === 0 ? "ok" : "broken";
+    } catch (error) {
+      if (this.#isolate.isDisposed) return "memory";
+      // isolated-vm reports the end of the time limit, and the first rejection that nobody handled, by throwing here.
+      this.lastException = describe(error);
+      return this.lastException.message.includes("Script execution timed out") ? "timeout" : "exception";
+    } finally {
+      watchdog.leave();
+      this.#arguments[1] = "";
+    }
+  }
+
+  /** Nanoseconds of CPU that the isolate has used. */
+  get cpuTime(): number {
+    return this.#isolate.isDisposed ? 0 : Number(this.#isolate.cpuTime);
+  }
+
+  /** Bytes of heap in use, with what lies outside the heap but belongs to it. Costs 2.4 µs. */
+  get heapBytes(): number {
+    if (this.#isolate.isDisposed) return 0;
+    const heap = this.#isolate.getHeapStatisticsSync();
+    return heap.used_heap_size + heap.externally_allocated_size;
+  }
+
+  dispose(): void {
+    this.#enter = null;
+    if (!this.#isolate.isDisposed) this.#isolate.dispose();
+  }
+}
+
+/** A callback never throws into the guest: host stacks hold file paths. */
+function guarded<P extends unknown[], R>(
+  callback: (...parameters: P) => R,
+  fallback: R,
+): (...parameters: P) => R {
+  return (...parameters) => {
+    try {
+      return callback(...parameters);
+    } catch {
+      return fallback;
+    }
+  };
+}
+
+function describe(error: unknown): { message: string; stack: string } {
+  if (!(error instanceof Error)) return { message: `thrown: ${String(error)}`.slice(0, 8192), stack: "" };
+  return {
+    message: `${error.name}: ${error.message}`.slice(0, 8192),
+    stack: typeof error.stack === "string" ? error.stack.slice(0, 8192) : "",
+  };
+}
+
+function exactBuffer(bytes: Uint8Array): ArrayBuffer {
+  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+}

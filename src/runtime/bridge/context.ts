@@ -1,0 +1,64 @@
+/** One call of a Worker's handler, as the guest keeps it. */
+export class Invocation {
+  /** The host's number of the exchange. */
+  readonly exchange: number;
+  readonly context: ExecutionContext;
+  /** What must finish before the exchange is done: the handler, the response's stream, what waitUntil was given. */
+  pending = 1;
+  /** Aborts the request's signal, if anybody asked for the signal. */
+  abort: (() => void) | null = null;
+  failOpen = false;
+  readonly #finished: (invocation: Invocation) => void;
+
+  constructor(exchange: number, props: unknown, finished: (invocation: Invocation) => void) {
+    this.exchange = exchange;
+    this.#finished = finished;
+    this.context = new ExecutionContext(this, props);
+  }
+
+  /** One of the pending things has ended. */
+  release(): void {
+    this.pending--;
+    if (this.pending === 0) this.#finished(this);
+  }
+}
+
+/** Hears what promises given to waitUntil reject with. */
+export type Rejected = (invocation: Invocation, error: unknown) => void;
+
+let rejected: Rejected = () => {};
+
+export function onWaitUntilRejected(hear: Rejected): void {
+  rejected = hear;
+}
+
+/** What a handler gets as its third argument, `ctx`. */
+export class ExecutionContext {
+  readonly #invocation: Invocation;
+  readonly props: unknown;
+
+  constructor(invocation: Invocation, props: unknown) {
+    this.#invocation = invocation;
+    this.props = props;
+  }
+
+  /** Keeps the exchange's work going until `promise` settles, even when the response is sent or the client left. */
+  waitUntil(promise: unknown): void {
+    void wait(this.#invocation, promise);
+  }
+
+  /** If the handler throws, the request goes on to the Worker's fallback service, unless its body was read. */
+  passThroughOnException(): void {
+    this.#invocation.failOpen = true;
+  }
+}
+
+async function wait(invocation: Invocation, promise: unknown): Promise<void> {
+  invocation.pending++;
+  try {
+    await promise;
+  } catch (error) {
+    rejected(invocation, error);
+  }
+  invocation.release();
+}

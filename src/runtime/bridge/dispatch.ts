@@ -1,0 +1,313 @@
+import * as wire from "../../wire/ops.ts";
+import { requestFromHost } from "../web/request.ts";
+import { Response, takeResponseParts } from "../web/response.ts";
+import { fireTimer } from "../web/timers.ts";
+import type { Channel } from "./channel.ts";
+import { Invocation, onWaitUntilRejected } from "./context.ts";
+import { describeError } from "./describe-error.ts";
+import { describeBody, fetchErrorCode, type Outbound } from "./fetcher.ts";
+import { type BodyReaders, HandleBody } from "./handle-body.ts";
+import { HandlerMissing, type Handlers } from "./handlers.ts";
+import type { HostCalls } from "./host-calls.ts";
+import type { OutStreams } from "./out-streams.ts";
+import { Socket } from "./socket.ts";
+import { Table } from "./table.ts";
+
+/** Everything that one isolate keeps for its bridge. */
+export interface Parts {
+  readonly inbox: Int32Array;
+  readonly window: Uint8Array;
+  readonly channel: Channel;
+  readonly readers: BodyReaders;
+  readonly outs: OutStreams;
+  readonly outbound: Outbound;
+  readonly calls: HostCalls;
+  readonly handlers: Handlers;
+}
+
+/** The guest's end of the bridge, inward: reads the records of a batch and acts on them. */
+export class Dispatcher {
+  readonly #parts: Parts;
+  readonly #entrypoints: Table<{ readonly name: string; readonly props: unknown }> = new Table();
+  readonly #invocations: Table<Invocation> = new Table();
+  #text = "";
+  #at = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    onWaitUntilRejected((invocation, error) => this.exception(invocation.exchange, error));
+  }
+
+  /** Runs one batch. What it throws is a fault of the runtime itself, never a Worker's. */
+  enter(ints: number, text: string): void {
+    const { inbox } = this.#parts;
+    this.#text = text;
+    this.#at = 0;
+    for (let at = 0; at < ints; ) at = this.#record(inbox, at);
+    this.#text = "";
+    this.#parts.outbound.current = 0;
+  }
+
+  /** Tells the log of an exception that no handler's promise carries. */
+  exception(exchange: number, error: unknown): void {
+    const { message, stack } = describeError(error);
+    const { channel } = this.#parts;
+    const at = channel.begin(wire.OUT_EXCEPTION);
+    channel.ints[at] = exchange;
+    channel.ints[at + 1] = channel.text(message);
+    channel.ints[at + 2] = channel.text(stack);
+  }
+
+  /** `waitUntil` without a context (`cloudflare:workers`): belongs to the exchange whose handler runs right now. */
+  waitUntil(promise: unknown): void {
+    const invocation = this.#invocations.get(this.#parts.outbound.current);
+    if (invocation === undefined)
+      throw new Error("cannot waitUntil here: it is not known which request this is for");
+    invocation.context.waitUntil(promise);
+  }
+
+  #record(ints: Int32Array, at: number): number {
+    const { readers, outs, outbound, calls } = this.#parts;
+    const first = ints[at + 1] as number;
+    const second = ints[at + 2] as number;
+    const third = ints[at + 3] as number;
+    switch (ints[at]) {
+      case wire.IN_HANDLER: {
+        const name = this.#piece(second);
+        this.#entrypoints.set(first, { name, props: JSON.parse(this.#piece(third)) });
+        return at + 4;
+      }
+      case wire.IN_REQUEST:
+        this.#request(ints, at + 1);
+        return at + 12;
+      case wire.IN_CONNECT:
+        this.#connect(ints, at + 1);
+        return at + 7;
+      case wire.IN_ABORT:
+        this.#invocations.get(first)?.abort?.();
+        return at + 2;
+      case wire.IN_RESPONSE: {
+        const body = third === 0 ? null : new HandleBody(readers, third, ints[at + 4] as number);
+        const reason = this.#piece(ints[at + 5] as number);
+        outbound.answered(first, second, reason, this.#piece(ints[at + 6] as number), body);
+        return at + 7;
+      }
+      case wire.IN_FETCH_FAILED:
+        outbound.failed(first, this.#piece(second));
+        return at + 3;
+      case wire.IN_CONNECTED:
+        outbound.connected(first, second);
+        return at + 3;
+      case wire.IN_CHUNK:
+        readers.chunk(first, this.#bytes(second, third));
+        return at + 4;
+      case wire.IN_TEXT:
+        readers.text(first, this.#piece(second));
+        return at + 3;
+      case wire.IN_END:
+        readers.end(first);
+        return at + 2;
+      case wire.IN_BODY_FAILED:
+        readers.fail(first, this.#piece(second));
+        return at + 3;
+      case wire.IN_CREDIT:
+        outs.credit(first, second);
+        return at + 3;
+      case wire.IN_OUT_CANCELLED:
+        outs.cancelled(first);
+        return at + 2;
+      case wire.IN_TIMER:
+        fireTimer(first);
+        return at + 2;
+      case wire.IN_RESULT:
+        calls.answered(first, this.#bytes(second, third));
+        return at + 4;
+      case wire.IN_CALL_FAILED:
+        calls.failed(first, this.#piece(second));
+        return at + 3;
+      default:
+        throw new Error(`cannot read the batch: unknown record ${ints[at]}`);
+    }
+  }
+
+  #request(ints: Int32Array, at: number): void {
+    const exchange = ints[at] as number;
+    const handler = this.#entrypoints.get(ints[at + 1] as number) as { name: string; props: unknown };
+    const bodyId = ints[at + 3] as number;
+    const body = bodyId === 0 ? null : new HandleBody(this.#parts.readers, bodyId, ints[at + 4] as number);
+    const invocation = this.#begin(exchange, handler.props);
+    const method = this.#piece(ints[at + 7] as number);
+    const url = this.#piece(ints[at + 8] as number);
+    const headers = this.#piece(ints[at + 9] as number);
+    const request = requestFromHost({
+      method,
+      url,
+      headers,
+      body,
+      clientAddress: this.#piece(ints[at + 10] as number),
+      clientPort: ints[at + 5] as number,
+      secure: ints[at + 6] === 1,
+      httpVersion: ints[at + 2] as number,
+      onSignal: (abort) => {
+        invocation.abort = abort;
+      },
+    });
+    void this.#answer(invocation, handler.name, request);
+  }
+
+  async #answer(invocation: Invocation, entrypoint: string, request: unknown): Promise<void> {
+    const { outbound, handlers } = this.#parts;
+    let response: unknown;
+    try {
+      outbound.current = invocation.exchange;
+      response = handlers.fetch(invocation, entrypoint, request);
+      outbound.current = 0;
+      response = await response;
+    } catch (error) {
+      outbound.current = 0;
+      this.#failed(invocation, error);
+      return;
+    }
+    if (response instanceof Response) this.#respond(invocation, response);
+    else this.#notResponse(invocation, response);
+  }
+
+  #respond(invocation: Invocation, response: Response): void {
+    const { channel, outs } = this.#parts;
+    let parts: ReturnType<typeof takeResponseParts>;
+    try {
+      parts = takeResponseParts(response);
+    } catch (error) {
+      this.#failed(invocation, error);
+      return;
+    }
+    invocation.pending++;
+    const body = describeBody(parts.body, channel, outs, () => invocation.release());
+    const at = channel.begin(wire.OUT_RESPOND);
+    const { ints } = channel;
+    ints[at] = invocation.exchange;
+    ints[at + 1] = parts.status;
+    ints[at + 2] = body.kind;
+    ints[at + 3] = body.ref;
+    ints[at + 4] = body.high;
+    ints[at + 5] = body.low;
+    ints[at + 6] = channel.text(parts.statusText);
+    ints[at + 7] = channel.text(parts.headers);
+    ints[at + 8] = channel.text(body.text);
+    invocation.release();
+  }
+
+  #notResponse(invocation: Invocation, value: unknown): void {
+    const what = value === null ? "null" : typeof value;
+    this.#fail(invocation, wire.FAILED_RESPONSE, `the handler gave ${what}, not a Response`, "");
+  }
+
+  #failed(invocation: Invocation, error: unknown): void {
+    if (error instanceof HandlerMissing) {
+      this.#fail(invocation, wire.FAILED_HANDLER, error.message, "");
+      return;
+    }
+    const { message, stack } = describeError(error);
+    const code = fetchErrorCode(error);
+    if (code !== "" && !invocation.failOpen) {
+      this.#fail(invocation, wire.FAILED_FETCH, code, stack);
+      return;
+    }
+    const failure = invocation.failOpen ? wire.FAILED_OPEN : wire.FAILED_EXCEPTION;
+    this.#fail(invocation, failure, message, stack);
+  }
+
+  #fail(invocation: Invocation, failure: number, message: string, stack: string): void {
+    const { channel } = this.#parts;
+    const at = channel.begin(wire.OUT_FAILED);
+    const { ints } = channel;
+    ints[at] = invocation.exchange;
+    ints[at + 1] = failure;
+    ints[at + 2] = channel.text(message);
+    ints[at + 3] = channel.text(stack);
+    invocation.release();
+  }
+
+  #begin(exchange: number, props: unknown): Invocation {
+    const invocation = new Invocation(exchange, props, (finished) => {
+      this.#invocations.take(finished.exchange);
+      this.#parts.channel.one(wire.OUT_DONE, finished.exchange);
+    });
+    this.#invocations.set(exchange, invocation);
+    return invocation;
+  }
+
+  #connect(ints: Int32Array, at: number): void {
+    const exchange = ints[at] as number;
+    const handler = this.#entrypoints.get(ints[at + 1] as number) as { name: string; props: unknown };
+    const invocation = this.#begin(exchange, handler.props);
+    const socket = new Socket(this.#parts.readers, this.#parts.outs, 0);
+    const target = this.#piece(ints[at + 4] as number);
+    const client = this.#piece(ints[at + 5] as number);
+    socket.connected(ints[at + 2] as number, target, client === "" ? "" : `${client}:${ints[at + 3]}`);
+    let accepted = false;
+    const accept = (): void => {
+      if (accepted) return;
+      accepted = true;
+      const { channel } = this.#parts;
+      const out = socket.startWriting();
+      const place = channel.begin(wire.OUT_ACCEPT);
+      channel.ints[place] = exchange;
+      channel.ints[place + 1] = out;
+    };
+    socket.onTouch(accept);
+    void this.#tunnel(invocation, handler.name, socket, accept);
+  }
+
+  /**
+   * What a `connect` handler returns decides: another untouched socket joins the two, a Response refuses with its
+   * status, nothing accepts.
+   */
+  async #tunnel(
+    invocation: Invocation,
+    entrypoint: string,
+    socket: Socket,
+    accept: () => void,
+  ): Promise<void> {
+    const { outbound, handlers, channel } = this.#parts;
+    let result: unknown;
+    try {
+      outbound.current = invocation.exchange;
+      result = handlers.connect(invocation, entrypoint, socket);
+      outbound.current = 0;
+      result = await result;
+    } catch (error) {
+      outbound.current = 0;
+      this.#failed(invocation, error);
+      return;
+    }
+    if (result instanceof Response) {
+      this.#respond(invocation, result);
+      return;
+    }
+    if (result instanceof Socket && result.untouched > 0 && !socket.isTouched) {
+      const at = channel.begin(wire.OUT_JOIN);
+      channel.ints[at] = invocation.exchange;
+      channel.ints[at + 1] = result.untouched;
+    } else accept();
+    invocation.release();
+  }
+
+  #piece(length: number): string {
+    const from = this.#at;
+    this.#at = from + length;
+    return apply(substring, this.#text, [from, this.#at]);
+  }
+
+  #bytes(offset: number, length: number): Uint8Array {
+    const copy = new Uint8Array(length);
+    apply(typedArraySet, copy, [
+      new Uint8Array(this.#parts.window.buffer, this.#parts.window.byteOffset + offset, length),
+    ]);
+    return copy;
+  }
+}
+
+const { apply } = Reflect;
+const substring = String.prototype.substring as unknown as (from: number, to: number) => string;
+const typedArraySet = Uint8Array.prototype.set;

@@ -1,0 +1,34 @@
+import { Fetcher, type Outbound } from "./fetcher.ts";
+
+/** One binding as the host writes it: a service by its number, a value, or the next of the data buffers. */
+type BindingRecord =
+  | readonly [name: string, kind: "service", binding: number]
+  | readonly [name: string, kind: "value", value: unknown]
+  | readonly [name: string, kind: "data", index: number];
+
+/** Makes `env`. @param bindings JSON, an array of `BindingRecord`. */
+export function makeEnv(
+  bindings: string,
+  data: readonly ArrayBuffer[],
+  outbound: Outbound,
+): Record<string, unknown> {
+  const records = JSON.parse(bindings) as BindingRecord[];
+  const env: Record<string, unknown> = {};
+  for (let i = 0; i < records.length; i++) {
+    const record = records[i] as BindingRecord;
+    let value: unknown;
+    switch (record[1]) {
+      case "service":
+        value = new Fetcher(outbound, record[2]);
+        break;
+      case "value":
+        value = record[2];
+        break;
+      case "data":
+        value = data[record[2]];
+        break;
+    }
+    Object.defineProperty(env, record[0], { value, writable: true, enumerable: true, configurable: true });
+  }
+  return env;
+}

@@ -1,0 +1,315 @@
+import * as wire from "../../wire/ops.ts";
+import type { HostBody } from "../host-body.ts";
+import type { AbortSignal } from "../web/abort.ts";
+import { blockOf, headersFromBlock } from "../web/headers.ts";
+import { Request, takeRequestParts } from "../web/request.ts";
+import { type Response, responseFromHost } from "../web/response.ts";
+import type { ReadableStream } from "../web/streams.ts";
+import { URL } from "../web/url.ts";
+import type { Channel } from "./channel.ts";
+import type { BodyReaders, HandleBody } from "./handle-body.ts";
+import type { OutStreams } from "./out-streams.ts";
+import { addressText, Socket } from "./socket.ts";
+import { Table } from "./table.ts";
+
+/** What Request and Response give up when they are sent. */
+export type BodyParts =
+  | { readonly kind: "none" }
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | { readonly kind: "handle"; readonly body: HostBody }
+  | { readonly kind: "stream"; readonly stream: ReadableStream; readonly length: number };
+
+interface RequestParts {
+  readonly method: string;
+  readonly url: string;
+  /** The header section in its wire form. */
+  readonly headers: string;
+  readonly body: BodyParts;
+  readonly signal: AbortSignal | null;
+}
+
+/** A request under way, or a socket being opened. */
+interface PendingFetch {
+  answered(status: number, reason: string, headers: string, body: HostBody | null): void;
+  connected(body: number): void;
+  failed(code: string): void;
+}
+
+const MAX_REDIRECTS = 20;
+
+/** Everything that a Worker sends out: fetches and sockets, through its bindings or the global outbound. */
+export class Outbound {
+  readonly channel: Channel;
+  readonly readers: BodyReaders;
+  readonly outs: OutStreams;
+  /** The exchange whose handler runs right now, or 0 when that cannot be told. */
+  current = 0;
+  /** No input or output in the global scope: there is no exchange that it could belong to. */
+  open = false;
+  readonly #pending: Table<PendingFetch> = new Table();
+  #last = 0;
+
+  constructor(channel: Channel, readers: BodyReaders, outs: OutStreams) {
+    this.channel = channel;
+    this.readers = readers;
+    this.outs = outs;
+  }
+
+  /** `fetch()` through the binding of that number; 0 is the global outbound. Follows redirects as Fetch §4.4 says. */
+  async fetch(binding: number, input: unknown, init: unknown): Promise<Response> {
+    this.#demandOpen("fetch");
+    const request = new Request(input as Request, init as object);
+    const { redirect } = request;
+    let parts: RequestParts = takeRequestParts(request);
+    for (let redirects = 0; ; redirects++) {
+      const response = await this.#send(binding, parts, redirects > 0);
+      const location =
+        redirect !== "manual" && isRedirect(response.status) ? response.headers.get("location") : null;
+      if (location === null) return response;
+      void response.body?.cancel();
+      if (redirect === "error") {
+        throw new TypeError(
+          `cannot follow the redirect to "${location}": the request's redirect mode is "error"`,
+        );
+      }
+      if (redirects === MAX_REDIRECTS)
+        throw new TypeError(`cannot follow more than ${MAX_REDIRECTS} redirects`);
+      parts = redirected(parts, response.status, location);
+    }
+  }
+
+  /** Opens a stream of bytes through a binding. */
+  connect(binding: number, address: unknown): Socket {
+    this.#demandOpen("connect");
+    const { channel } = this;
+    const id = ++this.#last;
+    const socket = new Socket(this.readers, this.outs, id);
+    const out = socket.startWriting();
+    const target = addressText(address);
+    const at = channel.begin(wire.OUT_CONNECT);
+    const { ints } = channel;
+    ints[at] = id;
+    ints[at + 1] = this.current;
+    ints[at + 2] = binding;
+    ints[at + 3] = out;
+    ints[at + 4] = channel.text(target);
+    this.#pending.set(id, {
+      answered() {},
+      connected: (body) => socket.connected(body, target, ""),
+      failed: (code) => socket.failed(fetchError(code)),
+    });
+    return socket;
+  }
+
+  answered(id: number, status: number, reason: string, headers: string, body: HostBody | null): void {
+    this.#pending.take(id)?.answered(status, reason, headers, body);
+  }
+
+  connected(id: number, body: number): void {
+    this.#pending.take(id)?.connected(body);
+  }
+
+  failed(id: number, code: string): void {
+    this.#pending.take(id)?.failed(code);
+  }
+
+  #send(binding: number, parts: RequestParts, redirected: boolean): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      const { signal } = parts;
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const { channel } = this;
+      const id = ++this.#last;
+      const body = describeBody(parts.body, channel, this.outs, nothing);
+      const at = channel.begin(wire.OUT_FETCH);
+      const { ints } = channel;
+      ints[at] = id;
+      ints[at + 1] = this.current;
+      ints[at + 2] = binding;
+      ints[at + 3] = body.kind;
+      ints[at + 4] = body.ref;
+      ints[at + 5] = body.high;
+      ints[at + 6] = body.low;
+      ints[at + 7] = channel.text(parts.method);
+      ints[at + 8] = channel.text(parts.url);
+      ints[at + 9] = channel.text(parts.headers);
+      ints[at + 10] = channel.text(body.text);
+
+      let unlisten = nothing;
+      if (signal) {
+        const abort = (): void => {
+          if (this.#pending.take(id) === undefined) return;
+          channel.one(wire.OUT_ABORT_FETCH, id);
+          reject(signal.reason);
+        };
+        signal.addEventListener("abort", abort);
+        unlisten = () => signal.removeEventListener("abort", abort);
+      }
+      this.#pending.set(id, {
+        answered: (status, reason, headers, received) => {
+          unlisten();
+          resolve(
+            responseFromHost({
+              status,
+              statusText: reason,
+              headers,
+              body: received,
+              url: parts.url,
+              redirected,
+            }),
+          );
+        },
+        connected() {},
+        failed: (code) => {
+          unlisten();
+          reject(fetchError(code));
+        },
+      });
+    });
+  }
+
+  #demandOpen(what: string): void {
+    if (!this.open)
+      throw new Error(`cannot ${what} in the global scope: only handlers may do input or output`);
+  }
+}
+
+/** The error of a fetch that failed on the host, which knows it again by its code if a handler lets it through. */
+class FetchError extends TypeError {
+  readonly #code: string;
+
+  constructor(code: string) {
+    super(`fetch failed: ${code}`);
+    this.#code = code;
+  }
+
+  static codeOf(error: unknown): string {
+    return typeof error === "object" && error !== null && #code in error ? error.#code : "";
+  }
+}
+
+function fetchError(code: string): TypeError {
+  return new FetchError(code);
+}
+
+/** The code of an error that a failed fetch gave, else an empty string. */
+export function fetchErrorCode(error: unknown): string {
+  return FetchError.codeOf(error);
+}
+
+function nothing(): void {}
+
+function isRedirect(status: number): boolean {
+  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+}
+
+/** The request that follows a redirect (Fetch §4.4 "HTTP-redirect fetch"). */
+function redirected(parts: RequestParts, status: number, location: string): RequestParts {
+  const url = URL.parse(location, parts.url);
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
+    throw new TypeError(`cannot follow the redirect to "${location}": not an http or https URL`);
+  }
+  let { method, body } = parts;
+  const headers = headersFromBlock(parts.headers, "none");
+  const toGet =
+    ((status === 301 || status === 302) && method === "POST") ||
+    (status === 303 && method !== "GET" && method !== "HEAD");
+  if (toGet) {
+    method = "GET";
+    body = { kind: "none" };
+    for (let i = 0; i < bodyFields.length; i++) headers.delete(bodyFields[i] as string);
+  } else if (body.kind === "stream" || body.kind === "handle") {
+    throw new TypeError(
+      `cannot follow the redirect to "${location}": the request's body is a stream, already sent`,
+    );
+  }
+  if (new URL(parts.url).origin !== url.origin) {
+    headers.delete("authorization");
+    headers.delete("cookie");
+  }
+  return { method, url: url.href, headers: blockOf(headers), body, signal: parts.signal };
+}
+
+const bodyFields = [
+  "content-encoding",
+  "content-language",
+  "content-length",
+  "content-location",
+  "content-type",
+];
+
+/**
+ * The kind, reference, length and text of a body, for its record, which must be begun next: bytes are copied into the
+ * window of the batch. @param streamDone called once, when the guest has nothing more to send.
+ */
+export function describeBody(
+  body: BodyParts,
+  channel: Channel,
+  outs: OutStreams,
+  streamDone: () => void,
+): { kind: number; ref: number; high: number; low: number; text: string } {
+  switch (body.kind) {
+    case "none":
+      streamDone();
+      return none;
+    case "text":
+      streamDone();
+      return { kind: wire.BODY_TEXT, ref: 0, high: 0, low: 0, text: body.text };
+    case "bytes":
+      if (body.bytes.length > wire.WINDOW) {
+        return {
+          kind: wire.BODY_OUT,
+          ref: outs.send(body.bytes, streamDone),
+          high: 0,
+          low: body.bytes.length | 0,
+          text: "",
+        };
+      }
+      streamDone();
+      return {
+        kind: wire.BODY_BYTES,
+        ref: channel.bytes(body.bytes),
+        high: 0,
+        low: body.bytes.length,
+        text: "",
+      };
+    case "handle":
+      streamDone();
+      return { kind: wire.BODY_HANDLE, ref: (body.body as HandleBody).id, high: 0, low: 0, text: "" };
+    case "stream": {
+      const known = body.length >= 0;
+      return {
+        kind: wire.BODY_OUT,
+        ref: outs.send(body.stream, streamDone),
+        high: known ? Math.floor(body.length / 4294967296) : -1,
+        low: known ? body.length | 0 : -1,
+        text: "",
+      };
+    }
+  }
+}
+
+const none = { kind: wire.BODY_NONE, ref: 0, high: 0, low: 0, text: "" };
+
+/** A service binding: `env.NAME`. */
+export class Fetcher {
+  readonly #outbound: Outbound;
+  readonly #binding: number;
+
+  constructor(outbound: Outbound, binding: number) {
+    this.#outbound = outbound;
+    this.#binding = binding;
+  }
+
+  fetch(input: unknown, init?: unknown): Promise<Response> {
+    return this.#outbound.fetch(this.#binding, input, init);
+  }
+
+  /** @param address `"host:port"` or `{ hostname, port }`; what it means is up to the service. */
+  connect(address: unknown): Socket {
+    return this.#outbound.connect(this.#binding, address);
+  }
+}

@@ -1,0 +1,81 @@
+import type { ExecutionContext, Invocation } from "./context.ts";
+import { WorkerEntrypoint } from "./entrypoint.ts";
+import { ScriptFetchEvent } from "./script-events.ts";
+
+type Handler = (...parameters: readonly unknown[]) => unknown;
+type EntrypointClass = new (context: ExecutionContext, env: unknown) => Record<string, unknown>;
+
+/** The Worker says that it has no such entrypoint or handler. */
+export class HandlerMissing extends Error {}
+
+/** What a Worker exports, and how its handlers are called. */
+export class Handlers {
+  #exports: Record<string, unknown> | null = null;
+  readonly #env: unknown;
+  /** Listeners of addEventListener("fetch"), for a Worker in service-worker syntax. */
+  readonly #listener: () => ((event: ScriptFetchEvent) => void) | null;
+
+  constructor(env: unknown, listener: () => ((event: ScriptFetchEvent) => void) | null) {
+    this.#env = env;
+    this.#listener = listener;
+  }
+
+  /** @param exported the Worker's module namespace; null for service-worker syntax. */
+  loaded(exported: Record<string, unknown> | null): void {
+    this.#exports = exported;
+  }
+
+  /** True when there is anything that could answer. */
+  get any(): boolean {
+    if (this.#listener() !== null) return true;
+    const { keys } = Object;
+    return this.#exports !== null && keys(this.#exports).length > 0;
+  }
+
+  /** Calls the `fetch` handler; gives what it returns, which may be a promise. */
+  fetch(invocation: Invocation, entrypoint: string, request: unknown): unknown {
+    const { context } = invocation;
+    if (this.#exports === null) {
+      const listener = entrypoint === "default" ? this.#listener() : null;
+      if (listener === null) throw new HandlerMissing('the script has no listener for "fetch"');
+      const event = new ScriptFetchEvent(request, context);
+      listener(event);
+      return event.response();
+    }
+    return this.#call(invocation, entrypoint, "fetch", request);
+  }
+
+  /** Calls the `connect` handler with a socket. */
+  connect(invocation: Invocation, entrypoint: string, socket: unknown): unknown {
+    if (this.#exports === null) throw new HandlerMissing('a script has no handler for "connect"');
+    return this.#call(invocation, entrypoint, "connect", socket);
+  }
+
+  #call(invocation: Invocation, entrypoint: string, name: string, argument: unknown): unknown {
+    const exported = (this.#exports as Record<string, unknown>)[entrypoint];
+    const { context } = invocation;
+    if (isEntrypointClass(exported)) {
+      const instance = new exported(context, this.#env);
+      const handler = instance[name];
+      if (typeof handler !== "function") {
+        throw new HandlerMissing(`the entrypoint "${entrypoint}" has no method "${name}"`);
+      }
+      return Reflect.apply(handler, instance, [argument, this.#env, context]);
+    }
+    if (typeof exported !== "object" || exported === null) {
+      throw new HandlerMissing(`the Worker has no entrypoint "${entrypoint}"`);
+    }
+    const handler = (exported as Record<string, unknown>)[name];
+    if (typeof handler !== "function") {
+      throw new HandlerMissing(`the entrypoint "${entrypoint}" has no handler "${name}"`);
+    }
+    return Reflect.apply(handler as Handler, exported, [argument, this.#env, context]);
+  }
+}
+
+function isEntrypointClass(value: unknown): value is EntrypointClass {
+  return (
+    typeof value === "function" &&
+    (value.prototype instanceof WorkerEntrypoint || typeof value.prototype?.fetch === "function")
+  );
+}

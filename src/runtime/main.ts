@@ -1,0 +1,158 @@
+import * as wire from "../wire/ops.ts";
+import { Channel } from "./bridge/channel.ts";
+import { describeError } from "./bridge/describe-error.ts";
+import { Dispatcher } from "./bridge/dispatch.ts";
+import { WorkerEntrypoint } from "./bridge/entrypoint.ts";
+import { makeEnv } from "./bridge/env.ts";
+import { Outbound } from "./bridge/fetcher.ts";
+import { BodyReaders } from "./bridge/handle-body.ts";
+import { Handlers } from "./bridge/handlers.ts";
+import { HostCalls } from "./bridge/host-calls.ts";
+import { OutStreams } from "./bridge/out-streams.ts";
+import { ScriptListeners } from "./bridge/script-listeners.ts";
+import { installGlobals } from "./web/globals.ts";
+import { setHost } from "./web/host.ts";
+
+/** What the host enters, in this order; all of it may be called once but `enter`. */
+interface Entries {
+  /** Takes the contents of the Worker's binary imports. */
+  prepare(...assets: ArrayBuffer[]): void;
+  /** After the Worker's global scope: gives an empty string, or what is wrong with it (message, empty line, stack). */
+  started(isModule: boolean): string;
+  /** Runs one batch from the inbox. */
+  enter(ints: number, text: string): number;
+}
+
+const levels = { debug: 0, log: 1, info: 1, warn: 2, error: 3 } as const;
+
+/**
+ * The runtime's entry, called once by the host in a fresh isolate, before any code of the Worker runs.
+ * @param shared laid out as wire/ops.ts says. @param bindings JSON, see bridge/env.ts. @param data contents of the data
+ * bindings, in their order.
+ */
+export function boot(
+  drain: (ints: number, text: string, bytes: number) => void,
+  parseUrl: (input: string, base: string | null) => string,
+  setUrlPart: (href: string, part: string, value: string) => string,
+  random: (length: number) => void,
+  shared: SharedArrayBuffer,
+  bindings: string,
+  ...data: ArrayBuffer[]
+): Entries {
+  const channel = new Channel(
+    new Int32Array(shared, wire.outboxOffset, wire.INTS),
+    new Uint8Array(shared, wire.windowOutOffset, wire.WINDOW),
+    drain,
+  );
+  const readers = new BodyReaders(channel);
+  const outs = new OutStreams(channel);
+  const outbound = new Outbound(channel, readers, outs);
+  const calls = new HostCalls(channel);
+  const listeners = new ScriptListeners();
+  const env = makeEnv(bindings, data, outbound);
+  const handlers = new Handlers(env, () => listeners.current());
+  const dispatcher = new Dispatcher({
+    inbox: new Int32Array(shared, wire.inboxOffset, wire.INTS),
+    window: new Uint8Array(shared, wire.windowInOffset, wire.WINDOW),
+    channel,
+    readers,
+    outs,
+    outbound,
+    calls,
+    handlers,
+  });
+
+  const randomBytes = new Uint8Array(shared, wire.randomOffset, wire.RANDOM);
+  setHost({
+    parseUrl,
+    setUrlPart,
+    log(level, text) {
+      const at = channel.begin(wire.OUT_LOG);
+      channel.ints[at] = levels[level as keyof typeof levels] ?? 1;
+      channel.ints[at + 1] = channel.text(text);
+    },
+    setTimer(id, ms) {
+      if (!outbound.open) throw new Error("cannot set a timer in the global scope: only handlers may wait");
+      const at = channel.begin(wire.OUT_TIMER);
+      channel.ints[at] = id;
+      channel.ints[at + 1] = ms;
+    },
+    clearTimer(id) {
+      channel.one(wire.OUT_CLEAR_TIMER, id);
+    },
+    random(length) {
+      random(length);
+      const bytes = new Uint8Array(length);
+      bytes.set(new Uint8Array(randomBytes.buffer, randomBytes.byteOffset, length));
+      return bytes.buffer;
+    },
+    async digest(algorithm, bytes) {
+      const result = await calls.call(wire.CALL_DIGEST, algorithm, bytes);
+      return result.buffer as ArrayBuffer;
+    },
+    reportException(error) {
+      dispatcher.exception(0, error);
+    },
+  });
+  installGlobals(globalThis as unknown as Record<string, unknown>);
+  listeners.install(globalThis as unknown as Record<string, unknown>);
+  defineFetch(outbound);
+
+  let exported: Record<string, unknown> | null = null;
+  return {
+    prepare(...assets) {
+      provide({
+        hook(worker: Record<string, unknown>): void {
+          exported = worker;
+        },
+        workers: {
+          WorkerEntrypoint,
+          env,
+          waitUntil: (promise: unknown) => dispatcher.waitUntil(promise),
+        },
+        asset: (index: number, kind: string): unknown =>
+          kind === "wasm" ? new WebAssembly.Module(assets[index] as ArrayBuffer) : assets[index],
+      });
+    },
+    started(isModule) {
+      if (isModule && exported === null) return "its global scope awaits something that never comes";
+      handlers.loaded(exported);
+      if (!handlers.any) return "it exports no handler, and listens to no event";
+      outbound.open = true;
+      channel.flush();
+      return "";
+    },
+    enter(ints, text) {
+      try {
+        dispatcher.enter(ints, text);
+        return 0;
+      } catch (error) {
+        const { message, stack } = describeError(error);
+        const at = channel.begin(wire.OUT_EXCEPTION);
+        channel.ints[at] = 0;
+        channel.ints[at + 1] = channel.text(message);
+        channel.ints[at + 2] = channel.text(stack);
+        channel.flush();
+        return 1;
+      }
+    },
+  };
+}
+
+declare const WebAssembly: { readonly Module: new (bytes: ArrayBuffer) => unknown };
+
+/** What the modules that the runtime provides take; the host deletes it before the Worker's code runs. */
+function provide(value: Record<string, unknown>): void {
+  Object.defineProperty(globalThis, "__sluice", { value, configurable: true });
+}
+
+function defineFetch(outbound: Outbound): void {
+  Object.defineProperty(globalThis, "fetch", {
+    value: function fetch(input: unknown, init?: unknown): Promise<unknown> {
+      return outbound.fetch(0, input, init);
+    },
+    writable: true,
+    configurable: true,
+    enumerable: true,
+  });
+}

@@ -1,0 +1,254 @@
+import type { BindingConfig, WorkerConfig, WorkerLimits } from "../../config/schema/worker.ts";
+import { newErrorId } from "../../errors/error-id.ts";
+import { ProxyError } from "../../errors/proxy-error.ts";
+import { Exchange } from "../../http/exchange.ts";
+import type { Entrypoint } from "../../isolate/bridge/incoming.ts";
+import { Session, type SessionOwner } from "../../isolate/bridge/session.ts";
+import type { Turn } from "../../isolate/bridge/turn.ts";
+import { StartFailure } from "../../isolate/guest-isolate.ts";
+import { type GuestScript, guestScript, mapStack } from "../../isolate/stack.ts";
+import type { Traffic } from "../../observability/traffic.ts";
+import type { LinkableService, ServiceContext, ServiceFactory } from "../context.ts";
+import type { JsonValue, Resolve, Service, Tunnel } from "../service.ts";
+import { turnOf } from "./turns.ts";
+
+/** Milliseconds during which a Worker that did not start is not tried again. */
+const START_PAUSE = 1000;
+
+/** A Worker: its isolate is made when the first exchange comes, and made anew after it broke a limit. */
+export class WorkerService implements LinkableService, SessionOwner {
+  readonly kind = "worker";
+  readonly name: string;
+  readonly context: ServiceContext;
+  readonly turn: Turn;
+  readonly limits: WorkerLimits;
+  services: readonly Service[] = [];
+  fallback: Service = this;
+  readonly #config: WorkerConfig;
+  readonly #traffic: Traffic;
+  readonly #main: Entrypoint = { name: "default", props: "{}" };
+  readonly #labels: string;
+  #session: Session | null = null;
+  #script: GuestScript | null = null;
+  #failedUntil = 0;
+  #failure: StartFailure | null = null;
+  #closed = false;
+  /** Nanoseconds of CPU of isolates that are gone. */
+  #cpuBefore = 0;
+
+  constructor(name: string, config: WorkerConfig, context: ServiceContext) {
+    this.name = name;
+    this.context = context;
+    this.limits = config.limits;
+    this.turn = turnOf(context);
+    this.#config = config;
+    this.#traffic = context.metrics.traffic("service", name);
+    this.#labels = `{worker="${name}"}`;
+    const { gauges } = context.metrics;
+    gauges.gauge(`sluice_isolate_heap_bytes${this.#labels}`, () => this.#session?.heapBytes ?? 0);
+    gauges.gauge(`sluice_isolate_cpu_seconds_total${this.#labels}`, () => {
+      return (this.#cpuBefore + (this.#session?.cpuTime ?? 0)) / 1e9;
+    });
+  }
+
+  link(resolve: Resolve): void {
+    const outbound = resolve(this.#config.globalOutbound);
+    const bound: Service[] = [];
+    for (const binding of Object.values(this.#config.bindings)) {
+      if ("service" in binding) bound.push(resolve(binding.service));
+    }
+    this.services = [outbound, ...bound];
+    this.fallback = outbound;
+  }
+
+  handle(exchange: Exchange): void {
+    this.dispatch(exchange, this.#main);
+  }
+
+  connect(tunnel: Tunnel): void {
+    this.dispatchTunnel(tunnel, this.#main);
+  }
+
+  at(entrypoint: string | null, props: JsonValue): Service {
+    const isMain = entrypoint === null && JSON.stringify(props) === "{}";
+    return isMain
+      ? this
+      : new WorkerEntry(this, { name: entrypoint ?? "default", props: JSON.stringify(props) });
+  }
+
+  /** Makes the isolate now, so that a Worker that does not start is found before anybody asks for it. */
+  async ready(): Promise<void> {
+    try {
+      this.#begin();
+    } catch (error) {
+      if (!(error instanceof StartFailure)) throw error;
+      const stack = this.mapStack(error.guestStack);
+      throw new Error(`${this.#startError(error).message}${stack === "" ? "" : `\n${stack}`}`);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#session?.end("draining", "the proxy is closing");
+  }
+
+  dispatch(exchange: Exchange, entrypoint: Entrypoint): void {
+    this.#traffic.begin();
+    if (exchange.depth > Exchange.maxDepth) {
+      this.#refuse(
+        exchange,
+        new ProxyError("service_loop", `cannot enter Worker "${this.name}": services form a loop`),
+      );
+      return;
+    }
+    const session = this.#obtain();
+    if (session instanceof ProxyError) this.#refuse(exchange, session);
+    else session.request(exchange, entrypoint);
+  }
+
+  dispatchTunnel(tunnel: Tunnel, entrypoint: Entrypoint): void {
+    if (tunnel.depth > Exchange.maxDepth) {
+      tunnel.refuse(
+        new ProxyError("service_loop", `cannot enter Worker "${this.name}": services form a loop`),
+      );
+      return;
+    }
+    const session = this.#obtain();
+    if (session instanceof ProxyError) tunnel.refuse(session);
+    else session.connect(tunnel, entrypoint);
+  }
+
+  // What a session asks of its owner.
+
+  ended(session: Session): void {
+    this.#cpuBefore += session.cpuTime;
+    if (this.#session === session) this.#session = null;
+  }
+
+  again(exchange: Exchange, entrypoint: Entrypoint): void {
+    this.#traffic.active--;
+    this.dispatch(exchange, entrypoint);
+  }
+
+  answered(status: number, startedAt: number): void {
+    this.#traffic.finish(status, (this.context.now() - startedAt) / 1000);
+  }
+
+  countBytes(direction: "in" | "out", bytes: number): void {
+    this.context.metrics.gauges.add(
+      `sluice_bridge_body_bytes_total{worker="${this.name}",direction="${direction}"}`,
+      bytes,
+    );
+  }
+
+  countLimit(limit: string): void {
+    this.context.metrics.gauges.add(`sluice_worker_limit_hits_total{worker="${this.name}",limit="${limit}"}`);
+  }
+
+  mapStack(stack: string): string {
+    if (stack === "") return "";
+    const worker = this.context.isolates.compiled(this.name);
+    this.#script ??= guestScript(worker.name, worker.sourceMap);
+    return mapStack(stack, this.#script);
+  }
+
+  #refuse(exchange: Exchange, error: ProxyError): void {
+    this.#traffic.error(error.code);
+    this.#traffic.finish(error.status, 0);
+    exchange.fail(error);
+  }
+
+  #obtain(): Session | ProxyError {
+    if (this.#session !== null) return this.#session;
+    const { isolates, now } = this.context;
+    if (this.#closed)
+      return new ProxyError("draining", `cannot enter Worker "${this.name}": the proxy is closing`);
+    if (isolates.quarantined.has(this.name)) {
+      return new ProxyError(
+        "worker_quarantined",
+        `cannot enter Worker "${this.name}": it brought a shard down`,
+      );
+    }
+    if (this.#failure !== null && now() < this.#failedUntil) return this.#startError(this.#failure);
+    try {
+      return this.#begin();
+    } catch (error) {
+      const failure = error instanceof StartFailure ? error : new StartFailure(String(error));
+      this.#failure = failure;
+      this.#failedUntil = now() + START_PAUSE;
+      const refusal = this.#startError(failure);
+      refusal.id = newErrorId();
+      this.context.log.log("error", "worker.start", refusal.message, {
+        worker: this.name,
+        id: refusal.id,
+        stack: this.mapStack(failure.guestStack),
+      });
+      return refusal;
+    }
+  }
+
+  #startError(failure: StartFailure): ProxyError {
+    return new ProxyError("worker_startup_failed", `cannot start Worker "${this.name}": ${failure.message}`);
+  }
+
+  #begin(): Session {
+    if (this.#session !== null) return this.#session;
+    const { context } = this;
+    const session = new Session(this, context.isolates.compiled(this.name), startOf(this.#config.bindings));
+    this.#session = session;
+    this.#failure = null;
+    context.metrics.gauges.add(`sluice_isolate_cold_starts_total${this.#labels}`);
+    return session;
+  }
+}
+
+/** A Worker seen through one of its entrypoints, or with props. */
+class WorkerEntry implements Service {
+  readonly kind = "worker";
+  readonly name: string;
+  readonly #worker: WorkerService;
+  readonly #entrypoint: Entrypoint;
+
+  constructor(worker: WorkerService, entrypoint: Entrypoint) {
+    this.name = worker.name;
+    this.#worker = worker;
+    this.#entrypoint = entrypoint;
+  }
+
+  handle(exchange: Exchange): void {
+    this.#worker.dispatch(exchange, this.#entrypoint);
+  }
+
+  connect(tunnel: Tunnel): void {
+    this.#worker.dispatchTunnel(tunnel, this.#entrypoint);
+  }
+
+  at(entrypoint: string | null, props: JsonValue): Service {
+    return this.#worker.at(entrypoint, props);
+  }
+
+  close(): void {}
+}
+
+/** The bindings as the guest takes them: services by their number (0 is the global outbound), values as they are. */
+function startOf(bindings: Readonly<Record<string, BindingConfig>>): {
+  bindings: string;
+  data: Uint8Array[];
+} {
+  const records: unknown[] = [];
+  const data: Uint8Array[] = [];
+  let services = 0;
+  for (const [name, binding] of Object.entries(bindings)) {
+    if ("service" in binding) records.push([name, "service", ++services]);
+    else if ("text" in binding) records.push([name, "value", binding.text]);
+    else if ("json" in binding) records.push([name, "value", binding.json]);
+    else if ("data" in binding) {
+      records.push([name, "data", data.length]);
+      data.push(Buffer.from(binding.data, "base64"));
+    }
+  }
+  return { bindings: JSON.stringify(records), data };
+}
+
+export const createWorker: ServiceFactory<WorkerConfig> = (name, config, context) =>
+  new WorkerService(name, config, context);
