@@ -83,7 +83,7 @@ export const external = z
       }),
     tcp: z
       .strictObject({})
-      .meta({ id: "ExternalTcp", title: "Byte stream" })
+      .meta({ id: "ExternalTcp", title: "Byte stream", description: "Takes no keys." })
       .optional()
       .meta({
         description: "The server takes byte streams, not HTTP: for `env.NAME.connect()` and tunnels.",
@@ -157,7 +157,7 @@ export type ExternalConfig = z.output<typeof external>;
 
 const networkRule =
   "CIDRs, single addresses, or `public` (the internet), `private` (private and local networks), `local` (this machine), " +
-  "`network` (both public and private), `unix` and `unix-abstract`";
+  "`network` (every network, but not this machine), `unix` and `unix-abstract`";
 
 export const network = z
   .strictObject({
