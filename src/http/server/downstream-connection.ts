@@ -1,0 +1,637 @@
+import { ProxyError } from "../../errors/proxy-error.ts";
+import { join, TransportStream } from "../../net/stream.ts";
+import { type TimerOwner, WheelTimer } from "../../net/timer-wheel.ts";
+import type { Transport, TransportOwner } from "../../net/transport.ts";
+import type { ByteStream, ClientFacts } from "../exchange.ts";
+import { DATA, END, ERROR, HEAD, NEED_INPUT, PAUSED } from "../http1/events.ts";
+import { RequestParser } from "../http1/request-parser.ts";
+import { errorResponse } from "../http1/writer.ts";
+import { ConnectTunnel } from "./connect-tunnel.ts";
+import { DownstreamExchange } from "./downstream-exchange.ts";
+import type { HttpServer } from "./http-server.ts";
+import { RequestBody } from "./request-body.ts";
+import { openRequest } from "./request-rules.ts";
+
+/** What the connection does with its input. */
+const READING_HEAD = 0;
+/** A request has begun, its body has not ended. */
+const READING_BODY = 1;
+/** The request is whole, its response is not. The next request waits, unread. */
+const ANSWERING = 2;
+/** Nobody wants the rest of the body; a little of it is read so that the connection can be kept. */
+const DRAINING_BODY = 3;
+/** Our side has ended; what still comes is thrown away, so that no reset overtakes the response (RFC 9112 §9.6). */
+const LINGERING = 4;
+const TUNNEL = 5;
+const CLOSED = 6;
+type State = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+
+/** Seconds that a client is asked to wait when we are too busy. */
+export const retryAfter = 1;
+const drainBytes = 65_536;
+const drainMs = 2_000;
+const probeMs = 200;
+/** A minimum body rate is judged over a span at least this long. */
+const rateMs = 5_000;
+/** Responses that a client does not read make the connection stop at the next request. */
+const pendingBytes = 65_536;
+
+/**
+ * One client connection with HTTP/1.1: requests are read, answered and read again, strictly one after the other
+ * (RFC 9112 §9.3.2). At most one read of input waits in memory meanwhile.
+ */
+export class DownstreamConnection implements TransportOwner, TimerOwner {
+  readonly server: HttpServer;
+  readonly transport: Transport;
+  readonly #parser: RequestParser;
+  readonly #timer: WheelTimer = new WheelTimer(this);
+  readonly #address: string;
+  readonly #port: number;
+  #client: ClientFacts | null = null;
+  #state: State = READING_HEAD;
+  #exchange: DownstreamExchange | null = null;
+  #body: RequestBody | null = null;
+  #tunnel: ConnectTunnel | null = null;
+  #running = false;
+  /** The client has ended its side. */
+  #peerEnded = false;
+  /** Bytes thrown away since the state was entered. */
+  #discarded = 0;
+  /** Some of a head has come, and its deadline runs. */
+  #headBegun = false;
+  /** When the exchange must be over. */
+  #totalDeadline = Number.POSITIVE_INFINITY;
+  #rateSince = 0;
+  #rateFrom = 0;
+  #probes = 0;
+
+  constructor(server: HttpServer, open: (owner: TransportOwner) => Transport) {
+    this.server = server;
+    this.#parser = new RequestParser(server.parserLimits);
+    this.transport = open(this);
+    const { socket } = this.transport;
+    const address = socket.remoteAddress ?? "";
+    this.#address = address.startsWith("::ffff:") ? address.slice(7) : address;
+    this.#port = socket.remotePort ?? 0;
+    this.#headBegun = true;
+    this.#armIn(server.config.timeouts.head);
+  }
+
+  // --- what the transport tells
+
+  onConnect(): void {}
+
+  onBytes(bytes: Buffer): void {
+    switch (this.#state) {
+      case LINGERING:
+        this.#discarded += bytes.length;
+        if (this.#discarded > drainBytes) this.transport.destroy();
+        return;
+      case CLOSED:
+      case TUNNEL:
+        return;
+    }
+    const parser = this.#parser;
+    if (!this.#canRead()) {
+      parser.push(this.transport.own(bytes));
+      this.transport.pause();
+      return;
+    }
+    parser.push(bytes);
+    this.#run();
+    if (this.#leftHttp()) return;
+    // What is left would be overwritten by the next read, of this connection or another.
+    const rest = parser.takeRest();
+    if (rest.length > 0) parser.push(this.transport.own(rest));
+  }
+
+  onEnd(): void {
+    this.#peerEnded = true;
+    switch (this.#state) {
+      case LINGERING:
+      case CLOSED:
+        return;
+      case ANSWERING:
+        // RFC 9112 §9.6 lets a client end its side after its request and still read the answer.
+        this.#probe();
+        this.#parser.finish();
+        return;
+    }
+    this.#parser.finish();
+    if (this.#canRead()) this.#run();
+  }
+
+  onDrain(): void {
+    const exchange = this.#exchange;
+    if (exchange?.blocked === true) {
+      this.#armIn(0);
+      exchange.drained();
+    } else if (this.#state === READING_HEAD) {
+      this.#run();
+    }
+  }
+
+  onClose(error: Error | null): void {
+    if (this.#state === CLOSED) return;
+    this.#state = CLOSED;
+    this.server.wheel.cancel(this.#timer);
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    const gone = new ProxyError(
+      "client_disconnected",
+      `cannot go on with the exchange: the client left${error === null ? "" : ` (${error.message})`}`,
+    );
+    if (exchange !== null) {
+      exchange.abort(gone);
+      this.record(exchange);
+    }
+    this.#body?.fail(gone);
+    this.#body = null;
+    this.#tunnel?.abort(gone);
+    this.#tunnel = null;
+    this.server.forget(this);
+  }
+
+  onTimer(now: number): void {
+    const { timeouts } = this.server.config;
+    const exchange = this.#exchange;
+    if (exchange !== null && now >= this.#totalDeadline) {
+      const error = new ProxyError(
+        this.#state === READING_BODY ? "request_timeout" : "upstream_total_timeout",
+        `cannot finish the exchange: it took longer than ${timeouts.request} ms`,
+      );
+      exchange.reject(error);
+      return;
+    }
+    switch (this.#state) {
+      case READING_HEAD:
+        if (this.#parser.idle) this.#close();
+        else this.#refuse(new ProxyError("request_timeout", "cannot read a request: its head took too long"));
+        return;
+      case READING_BODY:
+        this.#bodyTimer(now);
+        return;
+      case ANSWERING:
+        if (exchange?.blocked === true) {
+          exchange.reject(
+            new ProxyError("request_timeout", "cannot send the response: the client does not read"),
+          );
+        } else if (this.#peerEnded) this.#probe();
+        else this.#armIn(0);
+        return;
+      default:
+        this.transport.destroy();
+    }
+  }
+
+  // --- what an exchange and its request body tell
+
+  /** The connection can serve another request after this response. */
+  mayKeepAlive(exchange: DownstreamExchange): boolean {
+    if (this.server.draining || !this.#parser.framing.keepAlive) return false;
+    // A client that waits for `100 Continue` and gets another answer may or may not send the body (RFC 9110 §10.1.1).
+    return !(this.#state === READING_BODY && exchange.request.expectContinue && !exchange.continued);
+  }
+
+  responseBlocked(): void {
+    this.#armIn(this.server.config.timeouts.idle);
+  }
+
+  responseComplete(exchange: DownstreamExchange): void {
+    const now = this.record(exchange);
+    this.#exchange = null;
+    this.#totalDeadline = Number.POSITIVE_INFINITY;
+    if (this.#state === READING_BODY) {
+      const body = this.#body;
+      exchange
+        .takeBody()
+        ?.cancel(new ProxyError("internal", "cannot use the body: the response is complete"));
+      if (!exchange.keepAlive) {
+        this.#close();
+        body?.fail(
+          new ProxyError("request_body_incomplete", "cannot read more of the body: the connection ends"),
+        );
+        return;
+      }
+      if (body === null || body.cancelled) this.#drainBody();
+      else this.#armIn(this.server.config.timeouts.idle);
+    } else if (!exchange.keepAlive) {
+      this.#close();
+      return;
+    } else {
+      this.#nextRequest(now);
+    }
+    this.#run();
+  }
+
+  /** Answers an exchange whose service has failed. */
+  answerError(exchange: DownstreamExchange, error: ProxyError): void {
+    this.server.report(error, exchange.request.target);
+    exchange.status = error.status;
+    if (error.status === 0 || this.transport.destroyed) {
+      this.record(exchange);
+      this.#exchange = null;
+      this.transport.destroy();
+      return;
+    }
+    exchange.keepAlive = error.source !== "downstream" && this.mayKeepAlive(exchange);
+    this.#writeError(error, exchange.keepAlive, exchange.request.method === "HEAD", exchange.minor);
+    this.responseComplete(exchange);
+  }
+
+  /**
+   * The response's body broke off: the connection must end so that what was sent cannot pass for a whole one.
+   * @param untilClose the close would be the body's regular end, so it is made a reset.
+   */
+  breakOff(exchange: DownstreamExchange, untilClose: boolean): void {
+    if (exchange.error !== null) this.server.report(exchange.error, exchange.request.target);
+    this.record(exchange);
+    this.#exchange = null;
+    this.transport.flush();
+    if (untilClose) this.transport.reset();
+    else this.transport.destroy();
+  }
+
+  /** Goes over to bytes after 101, whose head has been written. */
+  becomeTunnel(stream: ByteStream): void {
+    const exchange = this.#exchange;
+    this.#state = TUNNEL;
+    const own = this.#makeStream();
+    own.closed = () => {
+      if (exchange !== null) {
+        exchange.sent = own.written;
+        this.record(exchange);
+      }
+      this.#exchange = null;
+      this.onClose(null);
+    };
+    join(own, stream);
+  }
+
+  /** A CONNECT was accepted. */
+  openTunnel(head: string, stream: ByteStream, closed: (written: number) => void): void {
+    this.#state = TUNNEL;
+    this.#tunnel = null;
+    this.transport.text(head);
+    const own = this.#makeStream();
+    own.closed = () => {
+      closed(own.written);
+      this.onClose(null);
+    };
+    join(own, stream);
+  }
+
+  /** A CONNECT was refused. */
+  refuseTunnel(error: ProxyError): void {
+    this.#tunnel = null;
+    if (this.transport.destroyed) return;
+    this.#writeError(error, false, false, 1);
+    this.#close();
+  }
+
+  /** Somebody pipes the request's body. */
+  bodyWanted(): void {
+    this.#exchange?.sendContinue();
+    this.bodyResumed();
+  }
+
+  bodyResumed(): void {
+    this.#rateSince = 0;
+    if (!this.#running) queueMicrotask(() => this.#run());
+  }
+
+  bodyCancelled(body: RequestBody): void {
+    // As long as the response is not complete, the body waits: whether the connection is kept is decided then.
+    if (this.#body !== body || this.#exchange !== null || this.#state !== READING_BODY) return;
+    this.#drainBody();
+    if (!this.#running) queueMicrotask(() => this.#run());
+  }
+
+  // --- ends
+
+  /** See `HttpServer.drain`. */
+  drain(graceMs: number): void {
+    if (this.#state !== READING_HEAD || !this.#parser.idle) return;
+    if (graceMs === 0) this.#close();
+    else this.#armIn(graceMs);
+  }
+
+  destroy(): void {
+    this.transport.destroy();
+  }
+
+  // --- reading
+
+  #canRead(): boolean {
+    switch (this.#state) {
+      case READING_HEAD:
+        return this.transport.pending < pendingBytes;
+      case READING_BODY:
+        return this.#body?.flowing === true;
+      case DRAINING_BODY:
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #leftHttp(): boolean {
+    return this.#state === TUNNEL || this.#state === CLOSED;
+  }
+
+  #run(): void {
+    if (this.#running) return;
+    this.#running = true;
+    while (this.#canRead() && this.#step()) {}
+    this.#running = false;
+  }
+
+  /** Takes one event from the parser; false when there is none. */
+  #step(): boolean {
+    const parser = this.#parser;
+    switch (parser.next()) {
+      case NEED_INPUT:
+        this.#starved();
+        return false;
+      case HEAD:
+        this.#open();
+        return true;
+      case DATA:
+        this.#receive(parser.chunk);
+        return true;
+      case END:
+        this.#endRequest();
+        return true;
+      case ERROR:
+        this.#refuse(parser.error ?? new ProxyError("request_malformed", "cannot read a request"));
+        return false;
+      case PAUSED:
+        return false;
+    }
+  }
+
+  #starved(): void {
+    const { timeouts } = this.server.config;
+    if (this.#peerEnded) {
+      this.#close();
+      return;
+    }
+    if (this.#state === READING_HEAD) {
+      if (!this.#headBegun && !this.#parser.idle) {
+        this.#headBegun = true;
+        this.#armIn(timeouts.head);
+      }
+    } else if (this.#state === READING_BODY) {
+      this.#armBody();
+    }
+    this.transport.resume();
+  }
+
+  #open(): void {
+    const { server } = this;
+    const parser = this.#parser;
+    const { head, framing, minor } = parser;
+    const now = server.wheel.now();
+    const { length } = framing;
+    this.#state = READING_BODY;
+    this.#headBegun = false;
+    const body = length === 0 ? null : new RequestBody(this, length);
+    this.#body = body;
+    if (body === null && parser.next() === END) this.#state = ANSWERING;
+    server.traffic.begin();
+    server.exchanges++;
+    const exchange = new DownstreamExchange(this, head, body, this.#facts(minor), minor, now);
+    this.#exchange = exchange;
+    const { request } = server.config.timeouts;
+    this.#totalDeadline = request > 0 ? now + request : Number.POSITIVE_INFINITY;
+    this.#probes = 0;
+    this.#rateSince = 0;
+    server.wheel.arm(this.#timer, this.#totalDeadline);
+    const refusal = openRequest(server, head, parser.form, length);
+    if (refusal !== null) {
+      exchange.fail(refusal);
+    } else if (parser.form === "authority") {
+      this.#connect(exchange);
+    } else {
+      server.service.handle(exchange);
+    }
+  }
+
+  #connect(exchange: DownstreamExchange): void {
+    this.#exchange = null;
+    const tunnel = new ConnectTunnel(this, exchange);
+    this.#tunnel = tunnel;
+    this.server.service.connect(tunnel);
+  }
+
+  #receive(chunk: Uint8Array): void {
+    if (this.#state === DRAINING_BODY) {
+      this.#discarded += chunk.length;
+      if (this.#discarded > drainBytes) this.#close();
+      return;
+    }
+    const body = this.#body;
+    if (body === null) return;
+    body.received += chunk.length;
+    const { bodyBytes } = this.server.config.limits;
+    if (bodyBytes > 0 && body.received > bodyBytes) {
+      this.#refuse(
+        new ProxyError(
+          "request_body_too_large",
+          `cannot take the request's body: more than ${bodyBytes} bytes`,
+        ),
+      );
+      return;
+    }
+    body.deliver(this.transport.own(chunk));
+  }
+
+  #endRequest(): void {
+    const body = this.#body;
+    this.#body = null;
+    if (this.#exchange === null) {
+      // The response was complete before the request was.
+      const last = this.#state === DRAINING_BODY ? null : body;
+      this.#nextRequest(this.server.wheel.now());
+      last?.end(this.#parser.trailers);
+      return;
+    }
+    this.#state = ANSWERING;
+    this.server.wheel.arm(this.#timer, this.#totalDeadline);
+    body?.end(this.#parser.trailers);
+  }
+
+  #nextRequest(now: number): void {
+    this.#parser.resume();
+    if (this.server.draining && this.#parser.idle) {
+      this.#close();
+      return;
+    }
+    this.#state = READING_HEAD;
+    const { keepAlive } = this.server.config.timeouts;
+    this.server.wheel.arm(this.#timer, keepAlive > 0 ? now + keepAlive : Number.POSITIVE_INFINITY);
+  }
+
+  #drainBody(): void {
+    this.#state = DRAINING_BODY;
+    this.#discarded = 0;
+    this.#armIn(drainMs);
+  }
+
+  /** The input is at fault, so nothing after it can be read: whoever waits for an answer gets it, then all is closed. */
+  #refuse(error: ProxyError): void {
+    const exchange = this.#exchange;
+    if (exchange !== null) {
+      exchange.reject(error);
+      return;
+    }
+    const body = this.#body;
+    this.#body = null;
+    body?.fail(error);
+    if (this.#state !== READING_HEAD) {
+      this.#close();
+      return;
+    }
+    const { server } = this;
+    server.traffic.begin();
+    server.traffic.finish(error.status, 0);
+    server.report(error, "");
+    if (server.log.accessEnabled) {
+      server.log.access({
+        socket: server.name,
+        client: this.#address,
+        status: error.status,
+        error: error.code,
+        id: error.id,
+      });
+    }
+    this.#writeError(error, false, false, 1);
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#state >= LINGERING) return;
+    this.#state = LINGERING;
+    this.#discarded = 0;
+    this.#totalDeadline = Number.POSITIVE_INFINITY;
+    this.#armIn(drainMs);
+    this.transport.end();
+    this.transport.resume();
+    if (this.#peerEnded) return;
+    this.#parser.takeRest();
+  }
+
+  // --- timers
+
+  /** @param ms from now; 0 leaves only the exchange's own deadline. */
+  #armIn(ms: number): void {
+    const { wheel } = this.server;
+    wheel.arm(this.#timer, ms > 0 ? Math.min(wheel.now() + ms, this.#totalDeadline) : this.#totalDeadline);
+  }
+
+  #armBody(): void {
+    const { timeouts, limits } = this.server.config;
+    if (limits.minBodyRate > 0 && this.#rateSince === 0) {
+      this.#rateSince = this.server.wheel.now();
+      this.#rateFrom = this.#body?.received ?? 0;
+    }
+    this.#armIn(timeouts.idle);
+    if (limits.minBodyRate > 0) this.#armIn(Math.min(timeouts.idle || rateMs, rateMs));
+  }
+
+  #bodyTimer(now: number): void {
+    const { timeouts, limits } = this.server.config;
+    const body = this.#body;
+    if (body === null || this.#exchange === null || body.flowing) {
+      if (limits.minBodyRate > 0 && body !== null && this.#rateSince > 0) {
+        const span = now - this.#rateSince;
+        const bytes = body.received - this.#rateFrom;
+        if (bytes * 1000 >= limits.minBodyRate * span && (timeouts.idle === 0 || bytes > 0)) {
+          this.#rateSince = now;
+          this.#rateFrom = body.received;
+          this.#armIn(Math.min(timeouts.idle || rateMs, rateMs));
+          return;
+        }
+      }
+      this.#refuse(new ProxyError("request_timeout", "cannot read the request's body: it comes too slowly"));
+    } else {
+      // The service holds the body back; its own limits apply.
+      this.#armIn(0);
+    }
+  }
+
+  /**
+   * The client has ended its side while it waits. It may have left, or only have said all: a connection that it closed
+   * answers whatever is sent with a reset, which the next write then meets. `100 Continue` is what may be sent at any
+   * time (RFC 9110 §15.2.1), so a client that left aborts its exchange now and not with the first byte of the answer.
+   */
+  #probe(): void {
+    const exchange = this.#exchange;
+    if (exchange === null || !exchange.waiting || exchange.minor === 0 || this.#probes >= 2) {
+      this.#armIn(0);
+      return;
+    }
+    this.#probes++;
+    this.transport.text("HTTP/1.1 100 Continue\r\n\r\n");
+    this.#armIn(probeMs);
+  }
+
+  // --- accounts
+
+  #writeError(error: ProxyError, keepAlive: boolean, head: boolean, minor: 0 | 1): void {
+    const status = error.status === 0 ? 502 : error.status;
+    const date = this.server.date.text();
+    const writing = { keepAlive, head, minor, date };
+    const text = errorResponse(status, error.id, status === 503 ? { ...writing, retryAfter } : writing);
+    this.transport.text(text);
+  }
+
+  #facts(minor: 0 | 1): ClientFacts {
+    const httpVersion = minor === 1 ? "HTTP/1.1" : "HTTP/1.0";
+    if (this.#client?.httpVersion !== httpVersion) {
+      this.#client = {
+        address: this.#address,
+        port: this.#port,
+        socket: this.server.name,
+        secure: false,
+        httpVersion,
+      };
+    }
+    return this.#client as ClientFacts;
+  }
+
+  #makeStream(): TransportStream {
+    const { server, transport } = this;
+    server.wheel.cancel(this.#timer);
+    const first = this.#parser.takeRest();
+    return new TransportStream(transport, server.wheel, server.config.timeouts.idle, transport.own(first));
+  }
+
+  /** Writes an exchange that is over into metrics and log. @returns the time, for whoever needs it next. */
+  record(exchange: DownstreamExchange): number {
+    const { server } = this;
+    const now = server.wheel.now();
+    const took = now - exchange.started;
+    server.exchanges--;
+    const status = exchange.error === null || exchange.error.status === exchange.status ? exchange.status : 0;
+    server.traffic.finish(status, took / 1000);
+    if (exchange.error?.code === "client_disconnected") server.traffic.error(exchange.error.code);
+    if (server.log.accessEnabled) {
+      const { request, error } = exchange;
+      server.log.access({
+        socket: server.name,
+        client: this.#address,
+        method: request.method,
+        host: request.authority,
+        target: request.target,
+        version: exchange.client.httpVersion,
+        status: exchange.status,
+        bytes: exchange.sent,
+        ms: Math.round(took * 1000) / 1000,
+        error: error?.code,
+        id: error === null || error.id === "" ? undefined : error.id,
+      });
+    }
+    return now;
+  }
+}

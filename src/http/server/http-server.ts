@@ -1,0 +1,141 @@
+import type * as net from "node:net";
+import type { SocketConfig } from "../../config/schema/socket.ts";
+import { newErrorId } from "../../errors/error-id.ts";
+import type { ProxyError } from "../../errors/proxy-error.ts";
+import { TimerWheel } from "../../net/timer-wheel.ts";
+import { Transport } from "../../net/transport.ts";
+import type { Logger } from "../../observability/log.ts";
+import type { Metrics, Traffic } from "../../observability/traffic.ts";
+import type { Service } from "../../services/service.ts";
+import { HeaderEditor } from "../header-edits.ts";
+import type { ParserLimits } from "../http1/events.ts";
+import { HttpDate } from "../http1/http-date.ts";
+import { errorResponse } from "../http1/writer.ts";
+import { DownstreamConnection, retryAfter } from "./downstream-connection.ts";
+
+/** What a server needs of its shard; a part of `ServiceContext`. */
+export interface ServerContext {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  now(): number;
+}
+
+/** The longest request target, in bytes; RFC 9112 §3 asks for at least 8,000. */
+const targetBytes = 16_384;
+
+/**
+ * One socket of the config that speaks HTTP: it takes accepted connections, and hands each request to the service. It
+ * listens on nothing itself.
+ */
+export class HttpServer {
+  readonly name: string;
+  readonly config: SocketConfig["http"];
+  readonly service: Service;
+  readonly log: Logger;
+  readonly traffic: Traffic;
+  readonly wheel: TimerWheel;
+  readonly parserLimits: ParserLimits;
+  readonly requestEdits: HeaderEditor;
+  readonly responseEdits: HeaderEditor;
+  readonly date: HttpDate = new HttpDate(Date.now);
+  /** New requests are answered with `Connection: close`. */
+  draining = false;
+  /** Requests that have begun and are not yet answered, tunnels included. */
+  exchanges = 0;
+  readonly #connections: Set<DownstreamConnection> = new Set();
+  #drained: (() => void) | null = null;
+
+  /** @throws TypeError when the configured header edits cannot be written. */
+  constructor(name: string, config: SocketConfig["http"], service: Service, context: ServerContext) {
+    this.name = name;
+    this.config = config;
+    this.service = service;
+    this.log = context.log;
+    this.traffic = context.metrics.traffic("socket", name);
+    this.wheel = TimerWheel.of(context);
+    this.parserLimits = {
+      headerBytes: config.limits.headerBytes === 0 ? Number.MAX_SAFE_INTEGER : config.limits.headerBytes,
+      headerFields: config.limits.headerFields,
+      targetBytes,
+    };
+    this.requestEdits = new HeaderEditor(config.injectRequestHeaders);
+    this.responseEdits = new HeaderEditor(config.injectResponseHeaders);
+  }
+
+  /** Open connections, tunnels included. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /**
+   * Serves a connection from a `Listener`. Above the configured number of connections it is answered 503 and closed at
+   * once: a connection left in the queue would look like a server that hangs, to clients and health checks alike.
+   */
+  accept(socket: net.Socket): void {
+    if (this.#connections.size >= this.config.limits.connections) {
+      this.#turnAway(socket);
+      return;
+    }
+    this.#connections.add(new DownstreamConnection(this, (owner) => Transport.accepted(owner, socket)));
+  }
+
+  /** A connection is closed. */
+  forget(connection: DownstreamConnection): void {
+    this.#connections.delete(connection);
+    this.#tellDrained();
+  }
+
+  /**
+   * Ends the service of this socket: requests that have begun, and those that come within the grace, are answered, with
+   * `Connection: close`. An idle connection is closed at the end of the grace, which keeps a request that its client is
+   * sending right now from being met by a close.
+   *
+   * @param graceMs how long an idle connection is kept; 0 closes it at once.
+   * @param done called once no connection is left, tunnels included.
+   */
+  drain(graceMs: number, done: () => void): void {
+    this.draining = true;
+    this.#drained = done;
+    for (const connection of [...this.#connections]) connection.drain(graceMs);
+    this.#tellDrained();
+  }
+
+  /** Closes every connection at once, aborting its exchange. */
+  close(): void {
+    this.draining = true;
+    for (const connection of [...this.#connections]) connection.destroy();
+  }
+
+  /** Gives the error its id and writes it to the log and the metrics. */
+  report(error: ProxyError, target: string): void {
+    if (error.id === "") error.id = newErrorId();
+    this.traffic.error(error.code);
+    const level = error.source === "downstream" ? "debug" : error.status >= 500 ? "error" : "warn";
+    this.log.log(level, "exchange.failed", error.message, {
+      id: error.id,
+      code: error.code,
+      socket: this.name,
+      target,
+      ...error.details,
+    });
+  }
+
+  #turnAway(socket: net.Socket): void {
+    this.traffic.begin();
+    this.traffic.finish(503, 0);
+    this.traffic.error("connections_exceeded");
+    // A client that does not read its answer is not waited for.
+    socket.setTimeout(1000, () => socket.destroy());
+    socket.on("error", () => {});
+    socket.on("finish", () => socket.destroy());
+    socket.resume();
+    socket.end(errorResponse(503, newErrorId(), { date: this.date.text(), retryAfter }), "latin1");
+  }
+
+  #tellDrained(): void {
+    if (this.#connections.size > 0 || this.#drained === null) return;
+    const done = this.#drained;
+    this.#drained = null;
+    done();
+  }
+}
