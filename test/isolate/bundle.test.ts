@@ -213,7 +213,7 @@ test("every mistake of a Worker is told with its place, in characters from 1", a
       'error main 6:19+16 cannot import "sluice:asset/0": the name is reserved',
     ].sort(),
   );
-  assert.deepEqual([...inputs].sort(), [main, join(root, "other.ts")]);
+  for (const name of ["main.ts", "other.ts", "missing.ts"]) assert(inputs.includes(join(root, name)));
   assert.equal(problems.find((problem) => problem.line === 2)?.lineText, `import fs from "node:fs";`);
 });
 

@@ -89,7 +89,8 @@ async function compile(name: string, path: string, syntax: CompiledWorker["synta
   const warnings = outcome.warnings.map((message) => toProblem("warning", name, directory, message));
   if (!outcome.ok) {
     const errors = outcome.errors.map((message) => toProblem("error", name, directory, message));
-    return failed([...errors, ...warnings], [path]);
+    const awaited = outcome.errors.flatMap((message) => awaitedFiles(directory, message));
+    return failed([...errors, ...warnings], [path, ...awaited]);
   }
   const { outputFiles, metafile } = outcome.result;
   const inputs: string[] = [];
@@ -161,6 +162,14 @@ function toProblem(
 
 const unresolved = /^Could not resolve "(.*)"$/;
 const noLoader = /^No loader is configured for "(.*)" files: (.*)$/;
+
+/** The files of which one would mend a failed relative import by appearing. */
+function awaitedFiles(directory: string, { text, location }: Message): string[] {
+  const missing = unresolved.exec(text)?.[1];
+  if (missing === undefined || location === null || !/^\.\.?\//.test(missing)) return [];
+  const path = resolve(directory, dirname(location.file), missing);
+  return ["", ".ts", ".tsx", ".js", ".mjs", ".json"].map((extension) => path + extension);
+}
 
 /** esbuild's text in our words, with what Sluice knows about the reason. */
 function explain(name: string, text: string): string {
