@@ -1,0 +1,49 @@
+import { availableParallelism } from "node:os";
+import { type Diagnostic, sortDiagnostics, workerDiagnostic } from "../config/diagnostic.ts";
+import { loadConfig } from "../config/load.ts";
+import type { Overrides } from "../config/overrides.ts";
+import { bundleWorker } from "../isolate/loader/bundle.ts";
+import { loadRuntime } from "../isolate/loader/runtime.ts";
+import type { Revision } from "./revision.ts";
+
+/** What the command line gave: where the config is, and what to change in it. */
+export interface ConfigSource {
+  readonly path: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly overrides: Overrides;
+}
+
+/** A revision, or why there is none. */
+export interface Prepared {
+  readonly revision: Revision | null;
+  readonly diagnostics: readonly Diagnostic[];
+  /** All files that were looked at, also when they did not yield a revision. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Reads the config and bundles its Workers; opens nothing else. Every diagnostic of config and Workers comes in one run.
+ *
+ * @throws Error when Sluice's own runtime cannot be had
+ */
+export async function prepareRevision(source: ConfigSource): Promise<Prepared> {
+  const loaded = loadConfig(source.path, source.env, source.overrides);
+  // A proxy without Workers needs no runtime.
+  const runtime = loaded.config === null || loaded.workers.length === 0 ? noRuntime : loadRuntime();
+  const bundles = await Promise.all(
+    loaded.workers.map(async ([name, config]) => ({ name, bundle: await bundleWorker(name, config) })),
+  );
+  const files = [...new Set([...loaded.files, ...bundles.flatMap(({ bundle }) => bundle.inputs)])];
+  const problems = bundles.flatMap(({ name, bundle }) =>
+    bundle.problems.map((problem) => workerDiagnostic(name, problem)),
+  );
+  const diagnostics = sortDiagnostics([...loaded.diagnostics, ...problems], loaded.files);
+  const workers = bundles.flatMap(({ bundle }) => bundle.worker ?? []);
+  const { config } = loaded;
+  const { code, sourceMap } = await runtime;
+  if (config === null || workers.length < bundles.length) return { revision: null, diagnostics, files };
+  const shards = config.shards === "auto" ? availableParallelism() : config.shards;
+  return { revision: { config, workers, runtime: { code, sourceMap }, files, shards }, diagnostics, files };
+}
+
+const noRuntime = Promise.resolve({ code: "", sourceMap: "" });

@@ -1,0 +1,20 @@
+import type { ProxyConfig } from "../config/schema/proxy.ts";
+import type { CompiledWorker } from "../isolate/environment.ts";
+
+/** One immutable loaded configuration: everything that shards are built from. */
+export interface Revision {
+  readonly config: ProxyConfig;
+  /** In the order that fixes a Worker's index for the watchdog. */
+  readonly workers: readonly CompiledWorker[];
+  readonly runtime: { readonly code: string; readonly sourceMap: string };
+  /** Absolute paths of all files that it was made of, for `--watch`. */
+  readonly files: readonly string[];
+  /** How many shards run it. */
+  readonly shards: number;
+}
+
+/** The kind of each service as config has it, `worker` for Workers. */
+export function serviceKind(revision: Revision, name: string): string {
+  const service = revision.config.services[name];
+  return service === undefined ? "unknown" : (Object.keys(service)[0] ?? "unknown");
+}

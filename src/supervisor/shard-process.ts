@@ -1,0 +1,235 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync } from "node:fs";
+import type { Readable } from "node:stream";
+import { parseReport, readBlackBox } from "../isolate/watchdog.ts";
+import type { MetricsSnapshot } from "../observability/traffic.ts";
+import type { FromShard, ShardFailure, ShardInit, ToShard } from "../shard/protocol.ts";
+import { openBlackBox } from "./black-box.ts";
+import { shardEnvironment } from "./shard-environment.ts";
+
+/** The shard's descriptors: 0–2 standard, 3 the IPC channel, then these, then the listening sockets. */
+const reportFd = 4;
+const blackBoxFd = 5;
+const firstSocketFd = 6;
+
+/** A watchdog's report is one line; more than this is no report. */
+const maxReport = 4096;
+
+/** A shard that has drained has this long to end by itself. */
+const exitMs = 2_000;
+
+/** Signals by which a process ends because of what ran in it. */
+const crashes: ReadonlySet<string> = new Set([
+  "SIGABRT",
+  "SIGTRAP",
+  "SIGSEGV",
+  "SIGBUS",
+  "SIGILL",
+  "SIGFPE",
+  "SIGSYS",
+]);
+
+/**
+ * Why a shard is gone. `stuck` and `memory` come from its watchdog, `unresponsive` is our own SIGKILL after pings
+ * without an answer, `crash` a signal that code inside caused, `killed` any other signal, `exit` an exit code.
+ */
+export type DeathCause = "stuck" | "memory" | "unresponsive" | "crash" | "killed" | "exit";
+
+export interface ShardDeath {
+  readonly cause: DeathCause;
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** The Worker that most likely did it, or null. */
+  readonly suspect: string | null;
+  /** `drained` was heard: it ended because it was told to. */
+  readonly drained: boolean;
+}
+
+/** What a shard tells its generation. */
+export interface ShardObserver {
+  onReady(shard: ShardProcess): void;
+  onListening(shard: ShardProcess): void;
+  onFailed(shard: ShardProcess, reason: ShardFailure, text: string): void;
+  onSnapshot(shard: ShardProcess, snapshot: MetricsSnapshot): void;
+  onExit(shard: ShardProcess, death: ShardDeath): void;
+}
+
+export interface ShardOptions {
+  readonly entry: string;
+  readonly flags: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** All of the first message but what this class fills in. */
+  readonly init: Omit<ShardInit, "type" | "sockets" | "reportFd" | "blackBoxFd">;
+  readonly sockets: ReadonlyArray<{ readonly name: string; readonly fd: number }>;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly now: () => number;
+}
+
+/** One data-plane process, from its start to its end. It is never restarted; a new one takes its place. */
+export class ShardProcess {
+  readonly pid: number;
+  /** Never used for another shard of this supervisor. */
+  readonly id: number;
+  /** How late the last ping was answered, in milliseconds. */
+  delayMs = 0;
+  readonly #child: ChildProcess;
+  readonly #observer: ShardObserver;
+  readonly #workers: readonly string[];
+  readonly #now: () => number;
+  #blackBox: number | null;
+  #report = "";
+  #reportEnded = false;
+  #exit: { code: number | null; signal: string | null } | null = null;
+  #pingedAt = -1;
+  #ping = 0;
+  #metricsId = 0;
+  #metricsWaiting: Array<() => void> = [];
+  #unresponsive = false;
+  #drained = false;
+  #exitTimer: NodeJS.Timeout | undefined;
+
+  constructor(id: number, options: ShardOptions, observer: ShardObserver) {
+    this.id = id;
+    this.#observer = observer;
+    this.#now = options.now;
+    this.#workers = options.init.workers.map((worker) => worker.name);
+    this.#blackBox = openBlackBox();
+    this.#child = spawn(process.execPath, [...options.flags, options.entry], {
+      stdio: [
+        "ignore",
+        "inherit",
+        "inherit",
+        "ipc",
+        "pipe",
+        this.#blackBox ?? "ignore",
+        ...options.sockets.map((socket) => socket.fd),
+      ],
+      serialization: "advanced",
+      env: shardEnvironment(options.env),
+    });
+    this.pid = this.#child.pid ?? -1;
+    this.#child.on("message", (message) => this.#onMessage(message as FromShard));
+    this.#child.on("error", (error) => this.#onSpawnError(error));
+    this.#child.on("exit", (code, signal) => {
+      this.#exit = { code, signal };
+      this.#finish();
+    });
+    const report = this.#child.stdio[reportFd] as Readable | undefined;
+    report?.setEncoding("utf8");
+    report?.on("data", (text: string) => {
+      if (this.#report.length < maxReport) this.#report += text;
+    });
+    report?.on("error", () => {});
+    report?.on("close", () => {
+      this.#reportEnded = true;
+      this.#finish();
+    });
+    this.send({
+      ...options.init,
+      type: "init",
+      sockets: options.sockets.map(({ name }, index) => ({ name, fd: firstSocketFd + index })),
+      reportFd,
+      blackBoxFd: this.#blackBox === null ? null : blackBoxFd,
+    });
+  }
+
+  /** Sends, if the shard still lives: an end that comes in between is told by `onExit`. */
+  send(message: ToShard): void {
+    if (this.#exit !== null || !this.#child.connected) return;
+    this.#child.send(message, () => {});
+  }
+
+  kill(): void {
+    if (this.#exit === null) this.#child.kill("SIGKILL");
+  }
+
+  /** Sends a ping, or kills the shard when the last one is unanswered for `limitMs`. */
+  heartbeat(limitMs: number): void {
+    const now = this.#now();
+    if (this.#pingedAt < 0) {
+      this.#pingedAt = now;
+      this.send({ type: "ping", id: ++this.#ping });
+    } else if (now - this.#pingedAt > limitMs) {
+      this.#unresponsive = true;
+      this.kill();
+    }
+  }
+
+  /** Asks for the counts. Resolves when they came (see `onSnapshot`), the shard ended, or `timeoutMs` passed. */
+  refreshMetrics(timeoutMs: number): Promise<void> {
+    if (this.#exit !== null || this.#drained || !this.#child.connected) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#metricsWaiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+      if (this.#metricsWaiting.length === 1) this.send({ type: "metrics", id: ++this.#metricsId });
+    });
+  }
+
+  #onMessage(message: FromShard): void {
+    switch (message.type) {
+      case "ready":
+        this.#observer.onReady(this);
+        return;
+      case "listening":
+        this.#observer.onListening(this);
+        return;
+      case "failed":
+        this.#observer.onFailed(this, message.reason, message.text);
+        return;
+      case "pong":
+        if (message.id === this.#ping) {
+          this.delayMs = this.#now() - this.#pingedAt;
+          this.#pingedAt = -1;
+        }
+        return;
+      case "metrics":
+        this.#observer.onSnapshot(this, message.snapshot);
+        this.#releaseMetrics();
+        return;
+      case "drained":
+        this.#drained = true;
+        this.#exitTimer = setTimeout(() => this.kill(), exitMs);
+        this.#observer.onSnapshot(this, message.snapshot);
+        this.#releaseMetrics();
+        return;
+    }
+  }
+
+  #releaseMetrics(): void {
+    const waiting = this.#metricsWaiting;
+    this.#metricsWaiting = [];
+    for (const each of waiting) each();
+  }
+
+  #onSpawnError(error: Error): void {
+    if (this.#child.pid !== undefined) return;
+    this.#observer.onFailed(this, "internal", `cannot start a shard: ${error.message}`);
+    this.#reportEnded = true;
+    this.#exit = { code: null, signal: null };
+    this.#finish();
+  }
+
+  /** The end is known once the process has exited and its last words are read. */
+  #finish(): void {
+    if (this.#exit === null || !this.#reportEnded) return;
+    const { code, signal } = this.#exit;
+    clearTimeout(this.#exitTimer);
+    this.#releaseMetrics();
+    const report = parseReport(this.#report.split("\n", 1)[0] ?? "");
+    let cause: DeathCause = code === null ? "killed" : "exit";
+    if (signal !== null && crashes.has(signal)) cause = "crash";
+    if (this.#unresponsive) cause = "unresponsive";
+    if (report !== null) cause = report.event;
+    let index = report?.worker ?? -1;
+    if (index < 0 && (cause === "crash" || cause === "unresponsive" || cause === "memory")) {
+      index = this.#blackBox === null ? -1 : readBlackBox(this.#blackBox);
+    }
+    if (this.#blackBox !== null) closeSync(this.#blackBox);
+    this.#blackBox = null;
+    const suspect = this.#workers[index] ?? null;
+    this.#observer.onExit(this, { cause, code, signal, suspect, drained: this.#drained });
+  }
+}

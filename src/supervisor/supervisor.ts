@@ -1,0 +1,429 @@
+import type { Diagnostic } from "../config/diagnostic.ts";
+import type { ProxyConfig } from "../config/schema/proxy.ts";
+import type { LogLevel } from "../observability/log.ts";
+import { metricKey } from "../observability/metric-key.ts";
+import { chooseLogSettings, type LogSettings, ProcessLog } from "../observability/process-log.ts";
+import type { MetricsSnapshot } from "../observability/traffic.ts";
+import { AdminServer } from "./admin.ts";
+import { describeDeath, Generation, GenerationError, type GenerationHost } from "./generation.ts";
+import { ListenError, ListeningSockets, type OpenSocket } from "./listening-sockets.ts";
+import { MetricsLedger } from "./metrics-ledger.ts";
+import { type MetricsPage, renderMetrics } from "./metrics-page.ts";
+import { type ConfigSource, type Prepared, prepareRevision } from "./prepare.ts";
+import { Quarantine } from "./quarantine.ts";
+import { type Revision, serviceKind } from "./revision.ts";
+import type { ShardDeath, ShardProcess } from "./shard-process.ts";
+import { FileWatcher } from "./watcher.ts";
+
+export interface SupervisorOptions {
+  readonly source: ConfigSource;
+  readonly watch: boolean;
+  readonly shardEntry: string;
+  readonly shardFlags: readonly string[];
+  readonly logLevel: LogLevel;
+  /** Standard error is a terminal. */
+  readonly isTerminal: boolean;
+  readonly noColour: boolean;
+  /** Writes diagnostics for people to standard error. */
+  readonly showDiagnostics: (diagnostics: readonly Diagnostic[]) => void;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly now: () => number;
+}
+
+/** Why serving could not begin. */
+export class StartError extends Error {
+  /** `config`: its diagnostics are shown already, the message is empty. `listen`: a socket cannot be opened. */
+  readonly reason: "config" | "listen" | "shard";
+
+  constructor(reason: "config" | "listen" | "shard", message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** How often counts are fetched, so that little is lost when a shard dies. */
+const collectMs = 5_000;
+/** A shard that does not answer a scrape in time shows in it as it last was. */
+const scrapeMs = 1_000;
+/** An idle connection may bring a request that was on its way for at most so long after a drain began. */
+const longestGraceMs = 1_000;
+/** More generations than this do not drain at once: each holds its shards' memory. */
+const maxDraining = 4;
+
+/** Owns the listening sockets, the generations of shards, and the admin endpoint. Parses nothing from a client. */
+export class Supervisor implements GenerationHost {
+  readonly shardEntry: string;
+  readonly shardFlags: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly now: () => number;
+  readonly #options: SupervisorOptions;
+  readonly #sockets: ListeningSockets;
+  readonly #ledger: MetricsLedger = new MetricsLedger();
+  readonly #quarantine: Quarantine;
+  readonly #watcher: FileWatcher | null;
+  readonly #kinds: Map<string, string> = new Map();
+  readonly #counters: Map<string, number> = new Map([
+    [metricKey("sluice_reloads_total", { result: "ok" }), 0],
+    [metricKey("sluice_reloads_total", { result: "failed" }), 0],
+  ]);
+  readonly #startedAt: number = Date.now() / 1000;
+  readonly #draining: Map<Generation, Promise<unknown>> = new Map();
+  #log: ProcessLog | null = null;
+  #current: Generation | null = null;
+  /** The generation that is being started, by `start` or a reload. */
+  #next: Generation | null = null;
+  #admin: AdminServer | null = null;
+  #generations = 0;
+  #shardIds = 0;
+  #reloading: Promise<boolean> | null = null;
+  #reloadAgain = false;
+  #stopping = false;
+  #collector: NodeJS.Timeout | undefined;
+  #release: NodeJS.Timeout | undefined;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.shardEntry = options.shardEntry;
+    this.shardFlags = options.shardFlags;
+    this.env = options.source.env;
+    this.now = options.now;
+    this.#sockets = new ListeningSockets(options.source.env);
+    this.#quarantine = new Quarantine(options.now);
+    this.#watcher = options.watch ? new FileWatcher(() => void this.reload("a file changed")) : null;
+  }
+
+  /** Begins to serve: when it resolves, every socket listens. @throws StartError after closing what was opened */
+  async start(): Promise<void> {
+    const prepared = await prepareRevision(this.#options.source);
+    this.#options.showDiagnostics(prepared.diagnostics);
+    const { revision } = prepared;
+    if (revision === null) throw new StartError("config", "");
+    try {
+      const sockets = await this.#sockets.open(revision.config.sockets);
+      this.#admin = await this.#openAdmin(revision.config);
+      const log = this.#logSettings(revision.config);
+      this.#log = new ProcessLog(log);
+      await this.#launch(revision, sockets, log);
+      this.#announce(sockets, revision.config);
+    } catch (error) {
+      this.kill();
+      this.#closeAll();
+      const text = error instanceof Error ? error.message : String(error);
+      const listen =
+        error instanceof ListenError || (error instanceof GenerationError && error.reason === "listen");
+      throw new StartError(listen ? "listen" : "shard", text);
+    }
+    this.#collector = setInterval(() => void this.#collect(scrapeMs), collectMs);
+    this.#watcher?.watch(revision.files);
+  }
+
+  /**
+   * Reads the config anew and goes over to it; whatever fails, the running revision stays. A call during a reload makes
+   * it run once more.
+   *
+   * @param cause for the log
+   * @returns false when it failed
+   */
+  reload(cause: string): Promise<boolean> {
+    if (this.#stopping || this.#current === null) return Promise.resolve(false);
+    if (this.#reloading !== null) {
+      this.#reloadAgain = true;
+      return this.#reloading;
+    }
+    this.#reloading = this.#reloadUntilSteady(cause).finally(() => {
+      this.#reloading = null;
+    });
+    return this.#reloading;
+  }
+
+  /** Drains and ends everything, within the config's `drainTimeout`. */
+  async stop(cause: string): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#watcher?.close();
+    this.#next?.kill();
+    const current = this.#current;
+    if (current !== null) {
+      this.#log?.logger.log("info", "supervisor.stopping", `${cause}: finishing the exchanges in progress`);
+      this.#drain(current);
+    }
+    // With the shards' copies closed as they begin to drain, new clients are refused at once and do not wait in vain.
+    this.#sockets.closeAll();
+    await this.#reloading;
+    await Promise.all(this.#draining.values());
+    this.#closeAll();
+    this.#log?.logger.log("info", "supervisor.stopped", "stopped");
+    this.#log?.flushSync();
+  }
+
+  /** Ends every shard at once. */
+  kill(): void {
+    this.#next?.kill();
+    this.#current?.kill();
+    for (const generation of this.#draining.keys()) generation.kill();
+  }
+
+  /** True when every socket listens and nothing is being ended. */
+  get ready(): boolean {
+    const current = this.#current;
+    return !this.#stopping && current !== null && current.state === "serving" && current.listening > 0;
+  }
+
+  /** The counts of all shards, fetched now. */
+  async metrics(): Promise<MetricsPage> {
+    await this.#collect(scrapeMs);
+    return renderMetrics(
+      this.#ledger.totals(),
+      this.#ownMetrics(),
+      (name) => this.#kinds.get(name) ?? "unknown",
+    );
+  }
+
+  nextShardId(): number {
+    return ++this.#shardIds;
+  }
+
+  quarantined(): readonly string[] {
+    return this.#quarantine.current();
+  }
+
+  onSnapshot(shard: number, snapshot: MetricsSnapshot): void {
+    this.#ledger.update(shard, snapshot);
+  }
+
+  onShardGone(generation: Generation, shard: ShardProcess, death: ShardDeath, restartMs: number): void {
+    this.#ledger.retire(shard.id);
+    if (restartMs < 0) {
+      if (generation.state === "draining" && !death.drained && !this.#isStarting(generation)) {
+        this.#event("warn", "shard.killed", `a shard ended before it had drained: ${describeDeath(death)}`, {
+          generation: generation.number,
+          pid: shard.pid,
+        });
+      }
+      return;
+    }
+    this.#count(metricKey("sluice_shard_restarts_total", { cause: death.cause }));
+    const again = restartMs === 0 ? "starting another" : `starting another in ${restartMs} ms`;
+    this.#event("error", "shard.died", `a shard died: ${describeDeath(death)}; ${again}`, {
+      generation: generation.number,
+      pid: shard.pid,
+      cause: death.cause,
+      signal: death.signal,
+      code: death.code,
+      worker: death.suspect,
+    });
+    if (death.suspect !== null) this.#strike(death.suspect);
+  }
+
+  onShardFailed(generation: Generation, text: string): void {
+    this.#event("error", "shard.failed", text, { generation: generation.number });
+  }
+
+  #isStarting(generation: Generation): boolean {
+    return generation === this.#next;
+  }
+
+  async #reloadUntilSteady(cause: string): Promise<boolean> {
+    let done = false;
+    do {
+      this.#reloadAgain = false;
+      done = await this.#reloadOnce(cause);
+    } while (this.#reloadAgain && !this.#stopping);
+    return done;
+  }
+
+  async #reloadOnce(cause: string): Promise<boolean> {
+    const old = this.#current;
+    if (old === null) return false;
+    while (this.#draining.size >= maxDraining) await Promise.race(this.#draining.values());
+    let prepared: Prepared | null = null;
+    try {
+      prepared = await prepareRevision(this.#options.source);
+      this.#options.showDiagnostics(prepared.diagnostics);
+      const { revision } = prepared;
+      if (revision === null) throw new Error("the config has errors");
+      await this.#change(old, revision);
+    } catch (error) {
+      if (this.#stopping) return false;
+      this.#sockets.closeOthers(old.revision.config.sockets);
+      this.#count(metricKey("sluice_reloads_total", { result: "failed" }));
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#event("error", "reload.failed", `cannot reload (${cause}): ${reason}; the running config stays`, {
+        generation: old.number,
+      });
+      // The files of both: the next save may mend the new one, or take it back.
+      this.#watcher?.watch([...old.revision.files, ...(prepared?.files ?? [])]);
+      return false;
+    }
+    this.#count(metricKey("sluice_reloads_total", { result: "ok" }));
+    this.#event("info", "reload.done", `reloaded (${cause})`, { generation: this.#current?.number });
+    this.#watcher?.watch(this.#current?.revision.files ?? []);
+    return true;
+  }
+
+  /** Starts a generation on the revision; when it serves, the old one drains. */
+  async #change(old: Generation, revision: Revision): Promise<void> {
+    const { config } = revision;
+    const sockets = await this.#sockets.open(config.sockets);
+    const moved = config.admin?.address !== old.revision.config.admin?.address;
+    const admin = moved ? await this.#openAdmin(config) : null;
+    const log = this.#logSettings(config);
+    try {
+      await this.#launch(revision, sockets, log);
+    } catch (error) {
+      admin?.close();
+      throw error;
+    }
+    if (moved) {
+      this.#admin?.close();
+      this.#admin = admin;
+    }
+    this.#log = new ProcessLog(log);
+    this.#forgetChanged(old.revision, revision);
+    const known = new Set(Object.values(old.revision.config.sockets).map((socket) => socket.address));
+    this.#announce(
+      sockets.filter((socket) => !known.has(config.sockets[socket.name]?.address ?? "")),
+      config,
+    );
+    this.#drain(old);
+    this.#sockets.closeOthers(config.sockets);
+  }
+
+  /** Makes the revision the current one, or throws and leaves nothing of it behind. */
+  async #launch(revision: Revision, sockets: readonly OpenSocket[], log: LogSettings): Promise<void> {
+    const generation = new Generation(++this.#generations, revision, sockets, log, this);
+    this.#next = generation;
+    try {
+      if (this.#stopping)
+        throw new GenerationError("internal", "cannot start a shard: it is no longer wanted");
+      await generation.start();
+      await generation.listen();
+      for (const name of Object.keys(revision.config.services))
+        this.#kinds.set(name, serviceKind(revision, name));
+      this.#current = generation;
+    } catch (error) {
+      generation.kill();
+      throw error;
+    } finally {
+      this.#next = null;
+    }
+  }
+
+  #drain(generation: Generation): void {
+    const { drainTimeout } = generation.revision.config;
+    // Killing takes a moment too, and all of it must fit into the time that config gives; 0 is no limit.
+    const timeout = drainTimeout - Math.min(500, drainTimeout / 10);
+    const grace = drainTimeout === 0 ? longestGraceMs : Math.min(longestGraceMs, drainTimeout / 4);
+    const ended = generation.drain(grace, timeout).then((killed) => {
+      this.#draining.delete(generation);
+      if (killed === 0) return;
+      this.#event(
+        "warn",
+        "drain.timeout",
+        `${killed} shards had not finished within drainTimeout, and were killed`,
+        {
+          generation: generation.number,
+        },
+      );
+    });
+    this.#draining.set(generation, ended);
+  }
+
+  async #openAdmin(config: ProxyConfig): Promise<AdminServer | null> {
+    return config.admin === undefined ? null : AdminServer.open(config.admin.address, this);
+  }
+
+  #announce(sockets: readonly OpenSocket[], config: ProxyConfig): void {
+    for (const { name, shown } of sockets) {
+      const target = config.sockets[name]?.service.name;
+      const url = shown.includes(":/") || shown.startsWith("unix-") ? shown : `http://${shown}`;
+      this.#log?.say(`listening on ${url} (${name} → ${target})`);
+    }
+  }
+
+  #logSettings(config: ProxyConfig): LogSettings {
+    const { logLevel, isTerminal, noColour } = this.#options;
+    return chooseLogSettings(config.log, logLevel, isTerminal, noColour);
+  }
+
+  async #collect(timeoutMs: number): Promise<void> {
+    const generations = [...this.#draining.keys()];
+    if (this.#current !== null) generations.push(this.#current);
+    await Promise.all(
+      generations.flatMap((generation) => generation.shards.map((shard) => shard.refreshMetrics(timeoutMs))),
+    );
+  }
+
+  *#ownMetrics(): Iterable<readonly [key: string, value: number]> {
+    const current = this.#current;
+    const draining = [...this.#draining.keys()].filter((each) => each !== current);
+    yield [metricKey("sluice_shards", { state: "running" }), this.#stopping ? 0 : (current?.listening ?? 0)];
+    yield [
+      metricKey("sluice_shards", { state: "draining" }),
+      draining.reduce((sum, generation) => sum + generation.shards.length, 0),
+    ];
+    const delays = current?.shards.map((shard) => shard.delayMs) ?? [];
+    yield ["sluice_shard_ping_seconds", Math.max(0, ...delays) / 1000];
+    yield ["sluice_generation", current?.number ?? 0];
+    yield ["sluice_start_time_seconds", this.#startedAt];
+    for (const worker of this.#quarantine.current()) {
+      yield [metricKey("sluice_worker_quarantined", { worker }), 1];
+    }
+    yield* this.#counters;
+  }
+
+  #strike(worker: string): void {
+    const termMs = this.#quarantine.strike(worker);
+    if (termMs === 0) return;
+    this.#count(metricKey("sluice_worker_quarantines_total", { worker }));
+    this.#event(
+      "error",
+      "worker.quarantined",
+      `Worker "${worker}" ends shards, and is not run for ${termMs / 1000} s`,
+      {
+        worker,
+      },
+    );
+    this.#sendQuarantine();
+  }
+
+  /** Tells the shards who is in quarantine, and again when the next term ends. */
+  #sendQuarantine(): void {
+    clearTimeout(this.#release);
+    const workers = this.#quarantine.current();
+    this.#current?.sendQuarantine(workers);
+    this.#next?.sendQuarantine(workers);
+    for (const generation of this.#draining.keys()) generation.sendQuarantine(workers);
+    const next = this.#quarantine.nextReleaseMs();
+    if (next >= 0) this.#release = setTimeout(() => this.#sendQuarantine(), next + 1);
+  }
+
+  #forgetChanged(before: Revision, after: Revision): void {
+    const hashes = new Map(after.workers.map((worker) => [worker.name, worker.hash]));
+    for (const { name, hash } of before.workers) {
+      if (hashes.get(name) !== hash) this.#quarantine.forget(name);
+    }
+    this.#sendQuarantine();
+  }
+
+  #count(key: string): void {
+    this.#counters.set(key, (this.#counters.get(key) ?? 0) + 1);
+  }
+
+  #event(
+    level: LogLevel,
+    event: string,
+    message: string,
+    fields: Readonly<Record<string, string | number | null | undefined>>,
+  ): void {
+    this.#log?.logger.log(level, event, message, fields);
+  }
+
+  #closeAll(): void {
+    clearInterval(this.#collector);
+    clearTimeout(this.#release);
+    this.#watcher?.close();
+    this.#admin?.close();
+    this.#sockets.closeAll();
+  }
+}
