@@ -3,7 +3,7 @@ import { type Address, formatAddress, parseAddress } from "../net/address.ts";
 import type { Note, Report } from "./diagnostic.ts";
 import type { NamedService } from "./kinds.ts";
 import { placeOf, type Span } from "./source.ts";
-import { child, entries, type MapNode, shown, type TextNode, textAt } from "./tree.ts";
+import { child, entries, flagOf, type MapNode, shown, type TextNode, textAt } from "./tree.ts";
 
 /** Checks every address and makes the paths of unix sockets absolute, in the tree. */
 export function checkAddresses(root: MapNode, services: readonly NamedService[], report: Report): void {
@@ -24,7 +24,7 @@ export function checkAddresses(root: MapNode, services: readonly NamedService[],
       before.span === null ? [] : [{ message: "the address stands here first", place: placeOf(before.span) }];
     report.error(
       node.span,
-      `cannot let ${what} listen on ${shown(node)}: ${before.what} listens there already`,
+      `cannot let ${what} listen on ${shown(node)}: ${before.what} listens there already${flagOf(node)}`,
       notes,
     );
   };
@@ -51,11 +51,13 @@ function checkDestination(node: TextNode, address: Address, report: Report): voi
         : address.kind === "tcp" && address.port === 0
           ? "a server has a port other than 0"
           : null;
-  if (reason !== null) report.error(node.span, `cannot connect to ${shown(node)}: ${reason}`);
+  if (reason !== null) report.error(node.span, `cannot connect to ${shown(node)}: ${reason}${flagOf(node)}`);
 }
 
 /** The address of a node, with a unix path made absolute; null when it is wrong, which is reported. */
 function read(node: TextNode, report: Report): Address | null {
+  // The schema reports it.
+  if (node.value === "") return null;
   try {
     const address = parseAddress(node.value);
     if (address.kind !== "unix") return address;
@@ -70,7 +72,7 @@ function read(node: TextNode, report: Report): Address | null {
       node.secret || !(error instanceof Error)
         ? `cannot read address ${shown(node)}: the variables make no address, expected host:port or unix:/path`
         : error.message;
-    report.error(node.span, node.span === null ? `${message} (${node.written})` : message);
+    report.error(node.span, message + flagOf(node));
     return null;
   }
 }

@@ -5,7 +5,18 @@ import { type ConfigHost, fileReason } from "./host.ts";
 import type { NamedService } from "./kinds.ts";
 import { placeOf } from "./source.ts";
 import type { Environment } from "./substitution.ts";
-import { asText, child, entries, items, type MapNode, put, shown, type TextNode, textAt } from "./tree.ts";
+import {
+  asText,
+  child,
+  entries,
+  flagOf,
+  items,
+  type MapNode,
+  put,
+  shown,
+  type TextNode,
+  textAt,
+} from "./tree.ts";
 
 /** A binding's bytes travel to every shard within the config. */
 const maxData = 16 * 1024 * 1024;
@@ -211,10 +222,9 @@ export class Contents {
   }
 
   #unreadable(node: TextNode, verb: string, reason: string): void {
-    const flag = node.span === null ? ` (${node.written})` : "";
     this.#report.error(
       node.span,
-      `cannot ${verb} ${JSON.stringify(node.span === null ? node.value : node.written)}: ${reason}${flag}`,
+      `cannot ${verb} ${JSON.stringify(node.span === null ? node.value : node.written)}: ${reason}${flagOf(node)}`,
     );
   }
 

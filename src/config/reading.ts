@@ -134,8 +134,9 @@ class Reader implements Reading {
       return;
     }
     if (entry.node.kind !== "map" || before.node.kind !== "map") {
-      const wrong = entry.node.kind === "map" ? before : entry;
-      this.#report.error(wrong.keySpan, `cannot read ${entry.key}: expected a map`);
+      // The schema reports the first one.
+      if (entry.node.kind !== "map")
+        this.#report.error(entry.keySpan, `cannot read ${entry.key}: expected a map`);
       return;
     }
     for (const named of entry.node.entries.values()) {

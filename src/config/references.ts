@@ -47,7 +47,7 @@ export function checkReferences(
       if (entry !== undefined) {
         report.error(
           entry.keySpan,
-          `cannot give service ${shown(name)} ${article(key)}: only a Worker has them, this is a ${kind}`,
+          `cannot give service ${shown(name)} ${key === "props" ? key : `an ${key}`}: it is of kind ${kind}, only Workers take that`,
         );
       }
     }
@@ -63,8 +63,4 @@ export function checkReferences(
 function checkWorker(body: Entry, check: (node: ConfigNode | null) => void): void {
   check(child(body.node, "globalOutbound"));
   for (const binding of entries(child(body.node, "bindings"))) check(child(binding.node, "service"));
-}
-
-function article(key: string): string {
-  return key === "entrypoint" ? "an entrypoint" : "props";
 }

@@ -1,3 +1,4 @@
+import { stringify } from "yaml";
 import type { z } from "zod";
 import type { Report } from "./diagnostic.ts";
 import { type ProxyConfig, proxy } from "./schema/proxy.ts";
@@ -146,7 +147,8 @@ class Translator {
     switch (issue.code) {
       case "invalid_type": {
         const expected = expectations[issue.expected] ?? `a value of type ${issue.expected}`;
-        return `expected ${expected}, not ${describe(node)}${quoteHint(issue.expected, node)}`;
+        const found = issue.expected === "int" && node.kind === "scalar" ? node.written : describe(node);
+        return `expected ${expected}, not ${found}${quoteHint(issue.expected, node)}`;
       }
       case "invalid_value": {
         const values = issue.values.map((value) => JSON.stringify(value));
@@ -250,12 +252,7 @@ function list(names: readonly string[]): string {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
 }
 
+/** One line of YAML, with quotes where they are needed. */
 function formatExample(example: unknown): string {
-  // Text that YAML would read as something else stands in quotes.
-  if (typeof example === "string")
-    return /^[\w./][\w./:-]*$/.test(example) ? example : JSON.stringify(example);
-  if (typeof example !== "object" || example === null) return String(example);
-  return JSON.stringify(example)
-    .replaceAll(/"([A-Za-z]\w*)":/g, "$1: ")
-    .replaceAll(",", ", ");
+  return stringify(example, { collectionStyle: "flow", lineWidth: 0 }).trim();
 }

@@ -2,7 +2,7 @@
  * The candidate that was most likely meant by `written`, or null. Names that differ only in case or in separators always
  * count as near; others by the number of inserted, dropped, replaced or swapped characters, one for each three.
  */
-export function nearest(written: string, candidates: Iterable<string>): string | null {
+export function nearest(written: string, candidates: readonly string[]): string | null {
   const plain = simplify(written);
   let best: string | null = null;
   let bestDistance = Math.max(1, Math.floor(plain.length / 3)) + 1;
@@ -13,11 +13,14 @@ export function nearest(written: string, candidates: Iterable<string>): string |
       bestDistance = distance;
     }
   }
-  return best;
+  if (best !== null || plain.length < 3) return best;
+  // A name that was cut off, when only one goes on from there.
+  const longer = Array.from(candidates).filter((candidate) => simplify(candidate).startsWith(plain));
+  return longer.length === 1 ? (longer[0] ?? null) : null;
 }
 
 /** `: did you mean "x"?`, or the text that stands there when nothing is near. */
-export function suggest(written: string, candidates: Iterable<string>, otherwise = ""): string {
+export function suggest(written: string, candidates: readonly string[], otherwise = ""): string {
   const name = nearest(written, candidates);
   return name === null ? otherwise : `: did you mean "${name}"?`;
 }

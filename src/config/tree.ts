@@ -78,6 +78,11 @@ export function shown(node: ScalarNode): string {
   return node.secret ? JSON.stringify(node.written) : JSON.stringify(node.value);
 }
 
+/** Ends a message about a value that came from a flag, which has no place to point at. */
+export function flagOf(node: ScalarNode): string {
+  return node.span === null ? ` (${node.written})` : "";
+}
+
 /** Puts a value into a map, over what was there. */
 export function put(map: MapNode, key: string, node: ConfigNode): void {
   const entry = map.entries.get(key);

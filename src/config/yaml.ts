@@ -1,4 +1,14 @@
-import { isAlias, isMap, isScalar, isSeq, type Pair, parseDocument, type YAMLError } from "yaml";
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  type Pair,
+  parseDocument,
+  visit,
+} from "yaml";
 import type { Report } from "./diagnostic.ts";
 import { placeOf, type SourceFile, type Span } from "./source.ts";
 import { type Environment, substitute } from "./substitution.ts";
@@ -21,7 +31,7 @@ export function parseYaml(source: SourceFile, environment: Environment, report: 
     strict: true,
   });
   if (document.errors.length > 0) {
-    reportSyntax(source, document.errors, report);
+    reportSyntax(source, document, report);
     return null;
   }
   if (document.contents === null) {
@@ -35,9 +45,9 @@ export function parseYaml(source: SourceFile, environment: Environment, report: 
 }
 
 /** One error a line: what follows on the same line is mostly the parser's confusion about the first. */
-function reportSyntax(source: SourceFile, errors: readonly YAMLError[], report: Report): void {
+function reportSyntax(source: SourceFile, document: Document.Parsed, report: Report): void {
   let line = -1;
-  for (const error of errors) {
+  for (const error of document.errors) {
     const start = Math.min(error.pos[0], source.text.length);
     const span = { source, start, end: error.pos[1] };
     const place = placeOf(span);
@@ -50,10 +60,31 @@ function reportSyntax(source: SourceFile, errors: readonly YAMLError[], report: 
       );
     } else if (error.code === "MULTIPLE_DOCS") {
       report.error({ source, start, end: start + 3 }, "cannot parse YAML: a config is one document");
+    } else if (/^Missing closing .quote$|must end with a|sufficiently indented and end/.test(error.message)) {
+      // The parser stops where the text ends; the mistake is where it was opened.
+      const opened = openedBefore(document, start);
+      const character = opened === null ? "" : (source.text[opened] ?? "");
+      const what = character === "{" || character === "[" ? `"${character}"` : "quote";
+      const at = opened === null ? span : { source, start: opened, end: opened + 1 };
+      report.error(at, `cannot parse YAML: the ${what} is never closed`);
     } else {
       report.error(span, `cannot parse YAML: ${sentence(error.message)}`);
     }
   }
+}
+
+/** Where the innermost quoted text or flow collection begins that reaches to `end`. */
+function openedBefore(document: Document.Parsed, end: number): number | null {
+  let opened: number | null = null;
+  visit(document, {
+    Node(_key, node) {
+      const quoted = isScalar(node) && (node.type === "QUOTE_DOUBLE" || node.type === "QUOTE_SINGLE");
+      const flow = isCollection(node) && node.flow === true;
+      const range = node.range;
+      if ((quoted || flow) && range && range[0] < end && range[2] >= end) opened = range[0];
+    },
+  });
+  return opened;
 }
 
 function sentence(message: string): string {
