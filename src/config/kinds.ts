@@ -1,4 +1,5 @@
 import type { Report } from "./diagnostic.ts";
+import { namePattern } from "./schema/common.ts";
 import { serviceKinds } from "./schema/services.ts";
 import { bindingKinds } from "./schema/worker.ts";
 import { placeOf } from "./source.ts";
@@ -11,9 +12,16 @@ export interface NamedService {
   readonly body: Entry;
 }
 
-/** The services that have exactly one kind; the others are reported. */
+/** The services that have exactly one kind; the others are reported, and names that cannot be used as well. */
 export function findServices(root: MapNode, report: Report): NamedService[] {
   const found: NamedService[] = [];
+  for (const section of ["sockets", "services"]) {
+    for (const { key, keySpan } of entries(child(root, section))) {
+      if (namePattern.test(key)) continue;
+      const expected = 'expected letters, digits, "_", "-" and ".", at most 63 of them';
+      report.error(keySpan, `cannot use the name ${JSON.stringify(key)}: ${expected}`);
+    }
+  }
   for (const entry of entries(child(root, "services"))) {
     const body = oneKind(entry, serviceKinds, [], `service "${entry.key}"`, report);
     if (body !== null) found.push({ name: entry.key, kind: body.key as NamedService["kind"], body });

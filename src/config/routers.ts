@@ -1,7 +1,7 @@
 import type { Report } from "./diagnostic.ts";
 import type { NamedService } from "./kinds.ts";
 import { placeOf } from "./source.ts";
-import { asText, type ConfigNode, child, entries, items, shown, textAt } from "./tree.ts";
+import { asText, type ConfigNode, child, entries, items, shown, type TextNode, textAt } from "./tree.ts";
 
 const methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
@@ -18,6 +18,9 @@ export function checkRouter(service: NamedService, report: Report): void {
       );
     } else if (takesAll(rule)) catchAll = rule;
     checkMethods(rule, report);
+    checkHost(textAt(rule, "host"), report);
+    checkPath(textAt(rule, "path"), report);
+    checkPath(textAt(rule, "stripPrefix"), report);
     const path = textAt(rule, "path");
     const prefix = textAt(rule, "stripPrefix");
     if (path !== null && prefix !== null && !startsWithin(path.value, prefix.value)) {
@@ -29,13 +32,39 @@ export function checkRouter(service: NamedService, report: Report): void {
   }
 }
 
+/** A path of `/*` is not enough: tunnels and `OPTIONS *` have no path. */
 function takesAll(rule: ConfigNode): boolean {
   for (const { key, node } of entries(rule)) {
-    if (key === "service" || key === "stripPrefix") continue;
-    if (key === "path" && (asText(node)?.value === "/*" || asText(node)?.value === "*")) continue;
-    return false;
+    if (key !== "service" && !(key === "host" && asText(node)?.value === "*")) return false;
   }
   return true;
+}
+
+/** `example.com`, `*.example.com` or `*`, each with or without `:port`. */
+function checkHost(host: TextNode | null, report: Report): void {
+  if (host === null || host.value === "") return;
+  const reason = host.value.includes("/")
+    ? "expected a host alone"
+    : host.value.slice(host.value.startsWith("*.") || host.value === "*" ? 1 : 0).includes("*") &&
+        !/^\*:\d+$/.test(host.value)
+      ? '"*" stands for whole labels at the front, as in "*.example.com"'
+      : /[\s@?#\\]/.test(host.value)
+        ? "no host is written so"
+        : null;
+  if (reason !== null) report.error(host.span, `cannot match host ${shown(host)}: ${reason}`);
+}
+
+/** Requests are compared in one canonical form, which has none of these: the rule would match nothing. */
+function checkPath(path: TextNode | null, report: Report): void {
+  if (path === null || !path.value.startsWith("/")) return;
+  const reason = /[?#\\]/.test(path.value)
+    ? "expected a path alone"
+    : path.value.includes("//")
+      ? "canonical paths have no empty segments"
+      : /\/\.{1,2}(\/|$)/.test(path.value)
+        ? "canonical paths have no dot segments"
+        : null;
+  if (reason !== null) report.error(path.span, `cannot match path ${shown(path)}: ${reason}`);
 }
 
 function checkMethods(rule: ConfigNode, report: Report): void {

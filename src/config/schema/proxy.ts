@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { address, duration, name, text } from "./common.ts";
+import { address, duration, names, text } from "./common.ts";
 import { service } from "./services.ts";
 import { socket } from "./socket.ts";
 
@@ -35,7 +35,8 @@ export const proxy = z
           "other key that stands in two files.",
         examples: [["services/auth.yaml"]],
       }),
-    sockets: z.record(name, socket).meta({
+    sockets: z.record(z.string(), socket).meta({
+      ...names,
       description: "The inbound listeners by name. May be `{}`, for a config that only `sluice test` runs.",
       examples: [{ public: { address: "*:8080", service: "gateway" } }],
     }),

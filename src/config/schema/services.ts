@@ -226,20 +226,24 @@ export type DiskConfig = z.output<typeof disk>;
 export const route = z
   .strictObject({
     host: text.optional().meta({
-      description: "The host of the request, in any case; `*.example.com` is every name below it.",
+      description:
+        "The host of the request, in any case; `*.example.com` is every name below it, and `:port` after it asks for that " +
+        "port. A tunnel has a host alone, so a rule with a path or headers does not take it.",
       examples: ["api.example.com", "*.example.com"],
     }),
     path: text
       .startsWith("/", { error: 'expected a path that begins with "/"' })
       .optional()
       .meta({
-        description: "The path of the request, decoded; a `*` at the end takes everything that follows.",
+        description:
+          "The path of the request, decoded once and without dot segments. `/v1/*` is `/v1` and everything below it; a `*` " +
+          "elsewhere stands for any characters of one segment. Case counts.",
         examples: ["/v1/*"],
       }),
     methods: z
       .array(text)
       .optional()
-      .meta({ description: "Methods, in capitals.", examples: [["GET", "HEAD"]] }),
+      .meta({ description: "Methods, in capitals. GET takes HEAD too.", examples: [["GET", "HEAD"]] }),
     headers: z
       .record(text, headerValue.nullable())
       .optional()
