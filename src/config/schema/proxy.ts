@@ -41,9 +41,10 @@ export const proxy = z
       examples: [{ public: { address: "*:8080", service: "gateway" } }],
     }),
     services: z
-      .record(name, service)
+      .record(z.string(), service)
       .default({})
       .meta({
+        ...names,
         description:
           "The destinations by name. `internet` is there unless it is defined: `network: { allow: [public] }`.",
         examples: [{ app: { external: { address: "127.0.0.1:9000" } } }],
