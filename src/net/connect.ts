@@ -2,7 +2,6 @@ import type * as net from "node:net";
 import { isIP } from "node:net";
 import * as tls from "node:tls";
 import { ProxyError } from "../errors/proxy-error.ts";
-import type { ByteStream } from "../http/exchange.ts";
 import { type Address, formatAddress } from "./address.ts";
 import { TransportStream } from "./stream.ts";
 import { type TimerOwner, type TimerWheel, WheelTimer } from "./timer-wheel.ts";
@@ -96,7 +95,7 @@ function isTlsCode(code: string): boolean {
 
 /** Hears how a dial ended; exactly one is called, once, unless it was aborted. */
 export interface DialOwner {
-  onStream(stream: ByteStream): void;
+  onStream(stream: TransportStream): void;
   onDialError(error: ProxyError): void;
 }
 

@@ -1,0 +1,243 @@
+import { ProxyError } from "../../errors/proxy-error.ts";
+import type { ByteStream } from "../../http/exchange.ts";
+import { DATA, END, ERROR, HEAD, NEED_INPUT, PAUSED } from "../../http/http1/events.ts";
+import { ResponseParser } from "../../http/http1/response-parser.ts";
+import { connectError, openTransport } from "../../net/connect.ts";
+import { TransportStream } from "../../net/stream.ts";
+import { type TimerOwner, WheelTimer } from "../../net/timer-wheel.ts";
+import type { Transport, TransportOwner } from "../../net/transport.ts";
+import type { UpstreamPool } from "./pool.ts";
+import type { Upstream } from "./upstream.ts";
+import type { UpstreamExchange } from "./upstream-exchange.ts";
+
+const CONNECTING = 0;
+const BUSY = 1;
+const IDLE = 2;
+const CLOSED = 3;
+
+/** One connection to an upstream, which serves one exchange at a time. */
+export class UpstreamConnection implements TransportOwner, TimerOwner {
+  readonly parser: ResponseParser;
+  /** It has served an exchange before: if it closes now without a byte, the upstream had let it go. */
+  reused = false;
+  readonly #upstream: Upstream;
+  readonly #pool: UpstreamPool;
+  readonly #timer: WheelTimer = new WheelTimer(this);
+  readonly #connectDeadline: number;
+  #transport: Transport | null = null;
+  #exchange: UpstreamExchange | null;
+  #state: 0 | 1 | 2 | 3 = CONNECTING;
+  #running = false;
+  #peerEnded = false;
+
+  constructor(upstream: Upstream, pool: UpstreamPool, exchange: UpstreamExchange, connectDeadline: number) {
+    this.#upstream = upstream;
+    this.#pool = pool;
+    this.#exchange = exchange;
+    this.#connectDeadline = connectDeadline;
+    this.parser = new ResponseParser(upstream.parserLimits);
+    exchange.connecting(this);
+  }
+
+  open(): void {
+    this.#upstream.wheel.arm(this.#timer, this.#connectDeadline);
+    try {
+      this.#transport = openTransport(this, this.#upstream.address, this.#upstream.tls);
+    } catch (problem) {
+      const error = problem instanceof Error ? problem : new Error(String(problem));
+      queueMicrotask(() => this.onClose(error));
+    }
+  }
+
+  /** It stands, is idle, and the upstream has not ended it. */
+  get usable(): boolean {
+    return this.#state === IDLE && !this.#peerEnded && this.#transport?.destroyed === false;
+  }
+
+  get transport(): Transport {
+    return this.#transport as Transport;
+  }
+
+  /** Takes on the next exchange. */
+  begin(exchange: UpstreamExchange): void {
+    this.#state = BUSY;
+    this.reused = true;
+    this.#exchange = exchange;
+    exchange.onConnection(this);
+  }
+
+  /** The exchange's deadline; Infinity is none. */
+  arm(deadline: number): void {
+    this.#upstream.wheel.arm(this.#timer, deadline);
+  }
+
+  /** The exchange takes more of the body. */
+  wake(): void {
+    if (!this.#running) this.#run();
+  }
+
+  /** The same, but not before the caller has returned. */
+  wakeLater(): void {
+    // A parser that is at work goes on by itself.
+    if (!this.#running) queueMicrotask(() => this.#run());
+  }
+
+  /** The exchange is done with it, and the response was read to its end. */
+  release(): void {
+    this.#exchange = null;
+    if (this.#state !== BUSY) return;
+    this.parser.resume();
+    this.#state = IDLE;
+    if (this.#peerEnded || this.transport.destroyed || !this.parser.idle) {
+      this.destroy();
+      return;
+    }
+    const { keepAlive } = this.#upstream.config.timeouts;
+    const { wheel } = this.#upstream;
+    wheel.arm(this.#timer, keepAlive > 0 ? wheel.now() + keepAlive : Number.POSITIVE_INFINITY);
+    this.transport.resume();
+    if (!this.#pool.release(this)) this.destroy();
+  }
+
+  /** Nothing more comes of it; an exchange that still has it hears nothing. */
+  destroy(): void {
+    this.#exchange = null;
+    this.#close();
+    this.#transport?.destroy();
+  }
+
+  /** Leaves HTTP: what was read beyond the head is the stream's first input. */
+  detach(): TransportStream {
+    const { config, wheel } = this.#upstream;
+    const transport = this.transport;
+    wheel.cancel(this.#timer);
+    this.#state = CLOSED;
+    this.#exchange = null;
+    const rest = transport.own(this.parser.takeRest());
+    const stream = new TransportStream(transport, wheel, config.timeouts.idle, rest);
+    stream.closed = () => this.#pool.forget(this);
+    return stream satisfies ByteStream;
+  }
+
+  onConnect(): void {
+    if (this.#state !== CONNECTING) return;
+    const exchange = this.#exchange;
+    this.#state = BUSY;
+    if (exchange === null) this.destroy();
+    else exchange.onConnection(this);
+  }
+
+  onBytes(bytes: Buffer): void {
+    switch (this.#state) {
+      case BUSY: {
+        const { transport } = this;
+        if (this.#exchange?.reading !== true) {
+          this.parser.push(transport.own(bytes));
+          transport.pause();
+          return;
+        }
+        this.parser.push(bytes);
+        this.#run();
+        // What is left would be overwritten by the next read, of this connection or another.
+        if (this.#state !== BUSY || this.#exchange?.reading === true) return;
+        const rest = this.parser.takeRest();
+        if (rest.length > 0) this.parser.push(transport.own(rest));
+        return;
+      }
+      case IDLE:
+        // Nobody asked: whatever it is, it must not be taken for the answer to the next request.
+        this.destroy();
+        return;
+    }
+  }
+
+  onEnd(): void {
+    this.#peerEnded = true;
+    if (this.#state === IDLE) this.destroy();
+    else if (this.#state === BUSY) this.#finish(null);
+  }
+
+  onDrain(): void {
+    this.#exchange?.onDrain();
+  }
+
+  onClose(error: Error | null): void {
+    const exchange = this.#exchange;
+    const state = this.#state;
+    if (state === CLOSED) return;
+    if (state === BUSY && exchange !== null) {
+      this.#peerEnded = true;
+      this.#pool.forget(this);
+      this.#finish(error);
+      return;
+    }
+    this.#exchange = null;
+    this.#close();
+    if (state === CONNECTING) exchange?.onNoConnection(connectError(error, this.#upstream.where));
+  }
+
+  onTimer(now: number): void {
+    const exchange = this.#exchange;
+    switch (this.#state) {
+      case CONNECTING: {
+        const { where, config } = this.#upstream;
+        const message = `cannot connect to ${where}: it took longer than ${config.timeouts.connect} ms`;
+        this.destroy();
+        exchange?.onNoConnection(new ProxyError("upstream_connect_timeout", message));
+        return;
+      }
+      case BUSY:
+        exchange?.onTimer(now);
+        return;
+      case IDLE:
+        this.destroy();
+    }
+  }
+
+  /** The upstream sends no more: what has come is still read, and then the rest is missing or there was none. */
+  #finish(cause: Error | null): void {
+    this.parser.finish();
+    if (this.#exchange?.reading === true) this.#run();
+    const exchange = this.#exchange;
+    if (this.#state === BUSY && exchange?.reading === true) exchange.onLost(cause);
+  }
+
+  #run(): void {
+    if (this.#running) return;
+    this.#running = true;
+    while (this.#state === BUSY && this.#exchange?.reading === true && this.#step(this.#exchange)) {}
+    this.#running = false;
+  }
+
+  #step(exchange: UpstreamExchange): boolean {
+    const { parser } = this;
+    switch (parser.next()) {
+      case NEED_INPUT:
+        exchange.onStarved();
+        this.transport.resume();
+        return false;
+      case HEAD:
+        if (parser.head.status === 101) exchange.onSwitch(parser.head, parser.upgrade);
+        else if (parser.head.status < 200) exchange.onInterim(parser.head);
+        else exchange.onHead(parser.head, parser.framing.length, parser.framing.keepAlive);
+        return true;
+      case DATA:
+        exchange.onData(this.transport.own(parser.chunk));
+        return true;
+      case END:
+        exchange.onEnd(parser.trailers);
+        return true;
+      case ERROR:
+        exchange.onBroken(parser.error ?? new ProxyError("upstream_malformed", "cannot read the response"));
+        return false;
+      case PAUSED:
+        return false;
+    }
+  }
+
+  #close(): void {
+    this.#state = CLOSED;
+    this.#upstream.wheel.cancel(this.#timer);
+    this.#pool.forget(this);
+  }
+}

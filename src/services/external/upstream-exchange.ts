@@ -1,0 +1,465 @@
+import { ProxyError } from "../../errors/proxy-error.ts";
+import type { BodySink, BodySource } from "../../http/body.ts";
+import type { Exchange, ExchangeHandler } from "../../http/exchange.ts";
+import type { HeaderBlock } from "../../http/header-block.ts";
+import { chunkPrefix, chunkSuffix, lastChunk, requestHead } from "../../http/http1/writer.ts";
+import { type RequestHead, type ResponseHead, responseIsBodiless } from "../../http/message.ts";
+import type { UpstreamPool } from "./pool.ts";
+import type { Upstream } from "./upstream.ts";
+import type { UpstreamConnection } from "./upstream-connection.ts";
+
+/** Waits for a connection, or sends; no byte of the response has come. */
+const ASKING = 0;
+/** Reads the response's body. */
+const READING = 1;
+const DONE = 2;
+
+/** How long a request that expects `100 Continue` holds its body back for an upstream that does not answer (§10.1.1). */
+const continueMs = 1_000;
+
+/** The rest of an unwanted body up to this size is read for the sake of the connection. */
+const discardBytes = 65_536;
+
+/**
+ * An exchange on its way through an upstream: it sends the request, takes the response, and is at once the sink of the
+ * request's body and the source of the response's.
+ */
+export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
+  /** Of the response's body; see `BodySource`. */
+  length = -1;
+  readonly #upstream: Upstream;
+  readonly #pool: UpstreamPool;
+  readonly #exchange: Exchange;
+  readonly #started: number;
+  readonly #totalDeadline: number;
+  #connection: UpstreamConnection | null = null;
+  #state: 0 | 1 | 2 = ASKING;
+  #retried = false;
+  /** A byte of the response has come; an exchange that has begun to be answered is never sent again. */
+  #answered = false;
+  #status = 0;
+
+  #requestLength = 0;
+  #requestBody: BodySource | null = null;
+  #requestPiped = false;
+  #requestSent = 0;
+  #requestDone = true;
+  #awaitingContinue = false;
+  #blocked = false;
+
+  #sink: BodySink | null = null;
+  #holding = true;
+  #discarding = false;
+  #received = 0;
+  #keepAlive = false;
+  #failed: ProxyError | null = null;
+
+  constructor(upstream: Upstream, pool: UpstreamPool, exchange: Exchange) {
+    this.#upstream = upstream;
+    this.#pool = pool;
+    this.#exchange = exchange;
+    this.#started = upstream.wheel.now();
+    const { total } = upstream.config.timeouts;
+    this.#totalDeadline = total > 0 ? this.#started + total : Number.POSITIVE_INFINITY;
+  }
+
+  start(): void {
+    const { request } = this.#exchange;
+    const { http } = this.#upstream.config;
+    this.#exchange.handler = this;
+    this.#upstream.traffic.begin();
+    if (this.#upstream.requestEdits.active) this.#upstream.requestEdits.apply(request.headers);
+    if (http.style === "host" && http.forwardedProtoHeader !== undefined) {
+      request.headers.set(http.forwardedProtoHeader, request.scheme);
+    }
+    // Only an HTTP/1.0 client may leave out Host; the upstream hears HTTP/1.1 and needs one (RFC 9112 §3.2).
+    if (request.authority === "") request.authority = this.#upstream.authority;
+    this.#requestLength = this.#exchange.bodyLength;
+    this.#requestBody = this.#exchange.takeBody();
+    this.#requestDone = this.#requestBody === null;
+    this.#pool.acquire(this, false);
+  }
+
+  /** The connection is to read on: a head is expected, or somebody takes the body. */
+  get reading(): boolean {
+    return this.#state === ASKING || (this.#state === READING && (!this.#holding || this.#discarding));
+  }
+
+  // --- what the pool and the connection tell
+
+  /** A connection is being opened for it. */
+  connecting(connection: UpstreamConnection): void {
+    this.#connection = connection;
+  }
+
+  onConnection(connection: UpstreamConnection): void {
+    this.#connection = connection;
+    const { request } = this.#exchange;
+    const { style } = this.#upstream.config.http;
+    let text: string;
+    try {
+      text = requestHead(request, {
+        length: this.#requestLength,
+        keepAlive: true,
+        form: style === "proxy" ? "absolute" : "origin",
+      });
+    } catch (problem) {
+      this.#fail(ProxyError.from(problem));
+      return;
+    }
+    connection.parser.expect(request.method);
+    connection.transport.text(text);
+    if (this.#requestDone) {
+      this.#armHead();
+    } else if (request.expectContinue && !this.#requestPiped) {
+      this.#awaitingContinue = true;
+      this.#arm(continueMs);
+    } else {
+      this.#sendBody();
+    }
+  }
+
+  onNoConnection(error: ProxyError): void {
+    this.#connection = null;
+    this.#fail(error);
+  }
+
+  onDrain(): void {
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    if (this.#requestDone) return;
+    this.#arm(0);
+    this.#requestBody?.resume();
+  }
+
+  onInterim(head: ResponseHead): void {
+    this.#answered = true;
+    this.#exchange.inform(head);
+    if (head.status === 100 && this.#awaitingContinue) this.#sendBody();
+  }
+
+  onHead(head: ResponseHead, length: number, keepAlive: boolean): void {
+    this.#answered = true;
+    this.#state = READING;
+    this.#status = head.status;
+    this.#keepAlive = keepAlive;
+    this.#awaitingContinue = false;
+    if (this.#upstream.responseEdits.active) this.#upstream.responseEdits.apply(head.headers);
+    const none = length === 0 || responseIsBodiless(this.#exchange.request.method, head.status);
+    if (!none) {
+      this.length = length;
+      this.#arm(this.#upstream.config.timeouts.idle);
+      this.#exchange.respond(head, this);
+      return;
+    }
+    // The connection is given back first, since the answer may bring the client's next request at once.
+    const connection = this.#connection;
+    // There is nothing between the head and END.
+    if (connection !== null) connection.parser.next();
+    this.#finish();
+    this.#exchange.respond(head, null);
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.#received += chunk.length;
+    if (this.#discarding) {
+      if (this.#received > discardBytes) this.#drop();
+      return;
+    }
+    // Set beforehand, so that a sink which resumes from within `write` is heard.
+    this.#holding = true;
+    if (this.#sink?.write(chunk) === true) this.#holding = false;
+    else if (this.#holding && this.#state === READING) this.#arm(0);
+  }
+
+  onEnd(trailers: HeaderBlock | null): void {
+    const sink = this.#sink;
+    this.#sink = null;
+    this.#finish();
+    sink?.end(trailers);
+  }
+
+  /** All input is read, and more is to come. */
+  onStarved(): void {
+    if (this.#state === READING) this.#arm(this.#upstream.config.timeouts.idle);
+  }
+
+  /** 101: checked against the offer before a byte goes through (RFC 9110 §7.8). */
+  onSwitch(head: ResponseHead, protocol: string): void {
+    const { upgrade } = this.#exchange.request;
+    const connection = this.#connection;
+    if (connection === null) return;
+    if (upgrade === "" || protocol.toLowerCase() !== upgrade || !this.#requestDone) {
+      this.#fail(
+        new ProxyError(
+          "upstream_malformed",
+          "cannot switch protocols: the upstream chose one that was not offered",
+        ),
+      );
+      return;
+    }
+    if (this.#upstream.responseEdits.active) this.#upstream.responseEdits.apply(head.headers);
+    this.#state = DONE;
+    this.#connection = null;
+    this.#exchange.handler = null;
+    const stream = connection.detach();
+    const { closed } = stream;
+    stream.closed = () => {
+      closed?.();
+      this.#account(101);
+    };
+    this.#exchange.upgrade(head, stream);
+  }
+
+  /** The upstream broke the protocol, or ended in the middle. */
+  onBroken(error: ProxyError): void {
+    this.#answered = true;
+    this.#fail(error);
+  }
+
+  /** The connection is closed, and no byte of a response has come. */
+  onLost(cause: Error | null): void {
+    const connection = this.#connection;
+    if (this.#mayRetry(connection)) {
+      this.#retried = true;
+      this.#connection = null;
+      this.#blocked = false;
+      this.#awaitingContinue = false;
+      connection?.destroy();
+      this.#pool.acquire(this, true);
+      return;
+    }
+    const reason = cause === null ? "the upstream closed the connection" : cause.message;
+    this.#fail(
+      new ProxyError("upstream_reset", `cannot get a response from ${this.#upstream.where}: ${reason}`, {
+        cause: cause ?? undefined,
+      }),
+    );
+  }
+
+  onTimer(now: number): void {
+    const { timeouts } = this.#upstream.config;
+    const { where } = this.#upstream;
+    if (now >= this.#totalDeadline) {
+      const message = `cannot finish the exchange with ${where}: it took longer than ${timeouts.total} ms`;
+      this.#fail(new ProxyError("upstream_total_timeout", message));
+    } else if (this.#awaitingContinue) {
+      this.#sendBody();
+    } else if (this.#state === ASKING && this.#requestDone) {
+      const message = `cannot get a response from ${where}: no head within ${timeouts.head} ms`;
+      this.#fail(new ProxyError("upstream_head_timeout", message));
+    } else {
+      const message = `cannot go on with ${where}: nothing moved for ${timeouts.idle} ms`;
+      this.#fail(new ProxyError("upstream_idle_timeout", message));
+    }
+  }
+
+  // --- the exchange's end
+
+  onAbort(error: ProxyError): void {
+    if (this.#state === DONE) return;
+    this.#upstream.traffic.error(error.code);
+    this.#end(error);
+  }
+
+  // --- the request's body, as its sink
+
+  write(chunk: Uint8Array): boolean {
+    const connection = this.#connection;
+    if (this.#state === DONE || connection === null) return false;
+    const { transport } = connection;
+    this.#requestSent += chunk.length;
+    if (this.#requestLength >= 0) {
+      if (this.#requestSent > this.#requestLength) {
+        this.#fail(
+          new ProxyError("internal", "cannot send the request's body: it is longer than was announced"),
+        );
+        return false;
+      }
+      this.#blocked = !transport.bytes(chunk);
+    } else if (chunk.length > 0) {
+      transport.text(chunkPrefix(chunk.length));
+      this.#blocked = !transport.bytes(chunk);
+      transport.text(chunkSuffix);
+    }
+    if (this.#blocked && this.#state === ASKING) this.#arm(this.#upstream.config.timeouts.idle);
+    return !this.#blocked;
+  }
+
+  end(trailers: HeaderBlock | null): void {
+    const connection = this.#connection;
+    if (this.#state === DONE || connection === null) return;
+    if (this.#requestLength < 0) {
+      connection.transport.text(lastChunk(trailers));
+    } else if (this.#requestSent < this.#requestLength) {
+      this.#fail(
+        new ProxyError("internal", "cannot send the request's body: it is shorter than was announced"),
+      );
+      return;
+    }
+    this.#requestDone = true;
+    this.#requestBody = null;
+    if (this.#state === ASKING) this.#armHead();
+  }
+
+  /** The request's body broke off; the upstream must not take what it has for a whole one. */
+  fail(error: ProxyError): void {
+    this.#requestBody = null;
+    this.#fail(error);
+  }
+
+  // --- the response's body, as its source
+
+  pipe(sink: BodySink): void {
+    const failed = this.#failed;
+    if (failed !== null) {
+      queueMicrotask(() => sink.fail(failed));
+      return;
+    }
+    this.#sink = sink;
+    this.#holding = false;
+    this.#connection?.wakeLater();
+  }
+
+  resume(): void {
+    if (!this.#holding || this.#sink === null) return;
+    this.#holding = false;
+    this.#connection?.wake();
+  }
+
+  cancel(error: ProxyError): void {
+    this.#sink = null;
+    if (this.#state !== READING || this.#discarding) return;
+    const rest = this.length - this.#received;
+    if (this.length < 0 || rest > discardBytes || !this.#requestDone || !this.#keepAlive) {
+      this.#upstream.traffic.error(error.code);
+      this.#drop();
+      return;
+    }
+    this.#discarding = true;
+    this.#received = 0;
+    this.#exchange.handler = null;
+    this.#arm(Math.min(this.#upstream.config.timeouts.idle || continueMs, continueMs));
+    this.#connection?.wakeLater();
+  }
+
+  // --- inner
+
+  #sendBody(): void {
+    this.#awaitingContinue = false;
+    this.#arm(0);
+    const body = this.#requestBody;
+    if (body === null) return;
+    if (this.#requestPiped) {
+      body.resume();
+      return;
+    }
+    this.#requestPiped = true;
+    body.pipe(this);
+  }
+
+  /**
+   * RFC 9110 §9.2.2, RFC 9112 §9.3.1: a connection that was kept may be closed by the upstream just as it is used again. A
+   * request that may be repeated, and of whose body nothing is used up, is then sent once more.
+   */
+  #mayRetry(connection: UpstreamConnection | null): boolean {
+    return (
+      this.#state === ASKING &&
+      connection?.reused === true &&
+      !this.#answered &&
+      !this.#retried &&
+      this.#requestSent === 0 &&
+      isIdempotent(this.#exchange.request)
+    );
+  }
+
+  /** The response is whole; the connection goes back if it can serve another. */
+  #finish(): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    this.#state = DONE;
+    if (this.#exchange.handler === this) this.#exchange.handler = null;
+    this.#account(this.#status);
+    const body = this.#requestBody;
+    this.#requestBody = null;
+    if (this.#keepAlive && this.#requestDone) {
+      connection?.release();
+    } else {
+      // An early answer: the upstream wants no more of the request, and its framing cannot be completed.
+      connection?.destroy();
+      if (!this.#requestDone) {
+        body?.cancel(new ProxyError("upstream_reset", "cannot send more of the request: it has its answer"));
+      }
+    }
+  }
+
+  /** Nobody wants the rest of the response. */
+  #drop(): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    this.#state = DONE;
+    if (this.#exchange.handler === this) this.#exchange.handler = null;
+    this.#account(this.#status);
+    connection?.destroy();
+    this.#requestBody?.cancel(
+      new ProxyError("upstream_reset", "cannot send more of the request: nobody reads the answer"),
+    );
+    this.#requestBody = null;
+  }
+
+  #fail(error: ProxyError): void {
+    if (this.#state === DONE) return;
+    const responded = this.#state === READING;
+    const discarding = this.#discarding;
+    const sink = this.#sink;
+    this.#upstream.traffic.error(error.code);
+    this.#end(error);
+    if (discarding) return;
+    if (!responded) this.#exchange.fail(error);
+    else if (sink === null) this.#failed = error;
+    else sink.fail(error);
+  }
+
+  #end(error: ProxyError): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    this.#state = DONE;
+    this.#sink = null;
+    if (this.#exchange.handler === this) this.#exchange.handler = null;
+    this.#account(0);
+    if (connection === null) this.#pool.leave(this);
+    else connection.destroy();
+    this.#requestBody?.cancel(error);
+    this.#requestBody = null;
+  }
+
+  #account(status: number): void {
+    const { traffic, wheel } = this.#upstream;
+    traffic.finish(status, (wheel.now() - this.#started) / 1000);
+  }
+
+  #armHead(): void {
+    this.#arm(this.#upstream.config.timeouts.head);
+  }
+
+  /** @param ms from now; 0 leaves only the total deadline. */
+  #arm(ms: number): void {
+    const deadline = ms > 0 ? this.#upstream.wheel.now() + ms : Number.POSITIVE_INFINITY;
+    this.#connection?.arm(Math.min(deadline, this.#totalDeadline));
+  }
+}
+
+/** RFC 9110 §9.2.2. */
+function isIdempotent(request: RequestHead): boolean {
+  switch (request.method) {
+    case "GET":
+    case "HEAD":
+    case "OPTIONS":
+    case "TRACE":
+    case "PUT":
+    case "DELETE":
+      return true;
+    default:
+      return false;
+  }
+}
