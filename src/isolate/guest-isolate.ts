@@ -43,6 +43,8 @@ export class GuestIsolate {
   #enter: ivm.Reference<(ints: number, text: string) => number> | null = null;
   readonly #arguments: [number, string] = [0, ""];
   readonly #options = { timeout: 0 };
+  /** The handlers of each entrypoint, as the guest says. */
+  entrypoints: ReadonlyMap<string, readonly string[]> = new Map();
   /** What the last entry with the result `exception` said. */
   lastException = { message: "", stack: "" };
 
@@ -118,13 +120,11 @@ export class GuestIsolate {
     );
     if (worker.syntax === "module") this.#module(worker, context, startupMs);
     else this.#script(worker.code, worker.name, context, startupMs)?.release();
-    const problem = started.applySync(undefined, [worker.syntax === "module"], { timeout: startupMs });
-    if (typeof problem === "string" && problem !== "") {
-      const split = problem.indexOf("\n\n");
-      throw split < 0
-        ? new StartFailure(problem)
-        : new StartFailure(problem.slice(0, split), problem.slice(split + 2));
-    }
+    const report = JSON.parse(
+      String(started.applySync(undefined, [worker.syntax === "module"], { timeout: startupMs })),
+    ) as { problem?: string; entrypoints?: Record<string, string[]> };
+    if (report.problem !== undefined) throw new StartFailure(report.problem);
+    this.entrypoints = new Map(Object.entries(report.entrypoints ?? {}));
     this.#enter = get("enter") as ivm.Reference<(ints: number, text: string) => number>;
     prepare.release();
     started.release();

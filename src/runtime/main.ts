@@ -17,7 +17,7 @@ import { setHost } from "./web/host.ts";
 interface Entries {
   /** Takes the contents of the Worker's binary imports. */
   prepare(...assets: ArrayBuffer[]): void;
-  /** After the Worker's global scope: gives an empty string, or what is wrong with it (message, empty line, stack). */
+  /** After the Worker's global scope: gives JSON, either `{ problem }` or `{ entrypoints }` with the handlers of each. */
   started(isModule: boolean): string;
   /** Runs one batch from the inbox. */
   enter(ints: number, text: string): number;
@@ -115,12 +115,13 @@ export function boot(
       });
     },
     started(isModule) {
-      if (isModule && exported === null) return "its global scope awaits something that never comes";
+      if (isModule && exported === null) {
+        return JSON.stringify({ problem: "its global scope awaits something that never comes" });
+      }
       handlers.loaded(exported);
-      if (!handlers.any) return "it exports no handler, and listens to no event";
       outbound.open = true;
       channel.flush();
-      return "";
+      return JSON.stringify({ entrypoints: handlers.entrypoints() });
     },
     enter(ints, text) {
       try {

@@ -99,8 +99,8 @@ export class Session implements Enterable {
     this.#handleDrained();
   }
 
-  /** Hands an exchange to the guest at the end of this turn. */
-  request(exchange: Exchange, entrypoint: Entrypoint): void {
+  /** Hands an exchange to the guest at the end of this turn. @param event which handler is called for it. */
+  request(exchange: Exchange, entrypoint: Entrypoint, event: "fetch" | "test"): void {
     const id = ++this.#lastIncoming;
     const handler = this.#entrypoint(entrypoint);
     const incoming = new IncomingRequest(this, id, entrypoint, exchange, this.owner.context.now());
@@ -117,19 +117,20 @@ export class Session implements Enterable {
     }
     if (request.authority !== "") headers = `Host: ${request.authority}\r\n${headers}`;
     const { inbox } = this;
-    const at = inbox.begin(wire.IN_REQUEST, 11, id);
+    const at = inbox.begin(wire.IN_REQUEST, 12, id);
     const { ints } = inbox;
     ints[at] = id;
     ints[at + 1] = handler;
-    ints[at + 2] = versions[client.httpVersion] ?? 11;
-    ints[at + 3] = body;
-    ints[at + 4] = length > 0x7fffffff ? -1 : length;
-    ints[at + 5] = client.port;
-    ints[at + 6] = client.secure ? 1 : 0;
-    ints[at + 7] = inbox.text(request.method);
-    ints[at + 8] = inbox.text(request.url);
-    ints[at + 9] = inbox.text(headers);
-    ints[at + 10] = inbox.text(client.address);
+    ints[at + 2] = event === "test" ? 1 : 0;
+    ints[at + 3] = versions[client.httpVersion] ?? 11;
+    ints[at + 4] = body;
+    ints[at + 5] = length > 0x7fffffff ? -1 : length;
+    ints[at + 6] = client.port;
+    ints[at + 7] = client.secure ? 1 : 0;
+    ints[at + 8] = inbox.text(request.method);
+    ints[at + 9] = inbox.text(request.url);
+    ints[at + 10] = inbox.text(headers);
+    ints[at + 11] = inbox.text(client.address);
     inbox.beginsExchange(id);
     this.touch();
   }
@@ -356,6 +357,11 @@ export class Session implements Enterable {
       incoming.exchange.handler = null;
       this.owner.again(incoming.exchange, incoming.entrypoint);
     }
+  }
+
+  /** The handlers of each entrypoint. */
+  get entrypoints(): ReadonlyMap<string, readonly string[]> {
+    return this.#guest.entrypoints;
   }
 
   get cpuTime(): number {

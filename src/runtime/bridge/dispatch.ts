@@ -79,7 +79,7 @@ export class Dispatcher {
       }
       case wire.IN_REQUEST:
         this.#request(ints, at + 1);
-        return at + 12;
+        return at + 13;
       case wire.IN_CONNECT:
         this.#connect(ints, at + 1);
         return at + 7;
@@ -133,34 +133,38 @@ export class Dispatcher {
   #request(ints: Int32Array, at: number): void {
     const exchange = ints[at] as number;
     const handler = this.#entrypoints.get(ints[at + 1] as number) as { name: string; props: unknown };
-    const bodyId = ints[at + 3] as number;
-    const body = bodyId === 0 ? null : new HandleBody(this.#parts.readers, bodyId, ints[at + 4] as number);
+    const bodyId = ints[at + 4] as number;
+    const body = bodyId === 0 ? null : new HandleBody(this.#parts.readers, bodyId, ints[at + 5] as number);
     const invocation = this.#begin(exchange, handler.props);
-    const method = this.#piece(ints[at + 7] as number);
-    const url = this.#piece(ints[at + 8] as number);
-    const headers = this.#piece(ints[at + 9] as number);
+    const method = this.#piece(ints[at + 8] as number);
+    const url = this.#piece(ints[at + 9] as number);
+    const headers = this.#piece(ints[at + 10] as number);
     const request = requestFromHost({
       method,
       url,
       headers,
       body,
-      clientAddress: this.#piece(ints[at + 10] as number),
-      clientPort: ints[at + 5] as number,
-      secure: ints[at + 6] === 1,
-      httpVersion: ints[at + 2] as number,
+      clientAddress: this.#piece(ints[at + 11] as number),
+      clientPort: ints[at + 6] as number,
+      secure: ints[at + 7] === 1,
+      httpVersion: ints[at + 3] as number,
       onSignal: (abort) => {
         invocation.abort = abort;
       },
     });
-    void this.#answer(invocation, handler.name, request);
+    void this.#answer(invocation, handler.name, ints[at + 2] === 1 ? null : request);
   }
 
+  /** @param request null calls the `test` handler. */
   async #answer(invocation: Invocation, entrypoint: string, request: unknown): Promise<void> {
     const { outbound, handlers } = this.#parts;
     let response: unknown;
     try {
       outbound.current = invocation.exchange;
-      response = handlers.fetch(invocation, entrypoint, request);
+      response =
+        request === null
+          ? handlers.test(invocation, entrypoint)
+          : handlers.fetch(invocation, entrypoint, request);
       outbound.current = 0;
       response = await response;
     } catch (error) {
@@ -168,7 +172,8 @@ export class Dispatcher {
       this.#failed(invocation, error);
       return;
     }
-    if (response instanceof Response) this.#respond(invocation, response);
+    if (request === null) this.#respond(invocation, new Response(null, { status: 204 }));
+    else if (response instanceof Response) this.#respond(invocation, response);
     else this.#notResponse(invocation, response);
   }
 

@@ -1,7 +1,7 @@
 import * as wire from "../../wire/ops.ts";
 import type { HostBody } from "../host-body.ts";
 import type { AbortSignal } from "../web/abort.ts";
-import { blockOf, headersFromBlock } from "../web/headers.ts";
+import { fromBlock, toBlock } from "../web/headers.ts";
 import { Request, takeRequestParts } from "../web/request.ts";
 import { type Response, responseFromHost } from "../web/response.ts";
 import type { ReadableStream } from "../web/streams.ts";
@@ -213,7 +213,7 @@ function redirected(parts: RequestParts, status: number, location: string): Requ
     throw new TypeError(`cannot follow the redirect to "${location}": not an http or https URL`);
   }
   let { method, body } = parts;
-  const headers = headersFromBlock(parts.headers, "none");
+  const headers = fromBlock(parts.headers, "none");
   const toGet =
     ((status === 301 || status === 302) && method === "POST") ||
     (status === 303 && method !== "GET" && method !== "HEAD");
@@ -230,7 +230,7 @@ function redirected(parts: RequestParts, status: number, location: string): Requ
     headers.delete("authorization");
     headers.delete("cookie");
   }
-  return { method, url: url.href, headers: blockOf(headers), body, signal: parts.signal };
+  return { method, url: url.href, headers: toBlock(headers), body, signal: parts.signal };
 }
 
 const bodyFields = [

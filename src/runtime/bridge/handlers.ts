@@ -25,11 +25,23 @@ export class Handlers {
     this.#exports = exported;
   }
 
-  /** True when there is anything that could answer. */
-  get any(): boolean {
-    if (this.#listener() !== null) return true;
-    const { keys } = Object;
-    return this.#exports !== null && keys(this.#exports).length > 0;
+  /** Which handlers each entrypoint has. */
+  entrypoints(): Record<string, string[]> {
+    const found: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
+    if (this.#exports === null) {
+      if (this.#listener() !== null) found["default"] = ["fetch"];
+      return found;
+    }
+    const names = Object.keys(this.#exports);
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] as string;
+      const exported = this.#exports[name];
+      const target = isEntrypointClass(exported) ? exported.prototype : exported;
+      if (typeof target !== "object" || target === null) continue;
+      const handlers = kinds.filter((kind) => typeof (target as Record<string, unknown>)[kind] === "function");
+      if (handlers.length > 0) found[name] = handlers;
+    }
+    return found;
   }
 
   /** Calls the `fetch` handler; gives what it returns, which may be a promise. */
@@ -43,6 +55,12 @@ export class Handlers {
       return event.response();
     }
     return this.#call(invocation, entrypoint, "fetch", request);
+  }
+
+  /** Calls the `test` handler. */
+  test(invocation: Invocation, entrypoint: string): unknown {
+    if (this.#exports === null) throw new HandlerMissing('a script has no handler for "test"');
+    return this.#call(invocation, entrypoint, "test", Object.create(null));
   }
 
   /** Calls the `connect` handler with a socket. */
@@ -72,6 +90,9 @@ export class Handlers {
     return Reflect.apply(handler as Handler, exported, [argument, this.#env, context]);
   }
 }
+
+/** The handlers that the host knows how to call. */
+const kinds = ["fetch", "connect", "test"];
 
 function isEntrypointClass(value: unknown): value is EntrypointClass {
   return (

@@ -92,7 +92,14 @@ export class WorkerService implements LinkableService, SessionOwner {
     this.#session?.end("draining", "the proxy is closing");
   }
 
-  dispatch(exchange: Exchange, entrypoint: Entrypoint): void {
+  /** The entrypoints that have a `test` handler. @throws StartFailure when the Worker does not start. */
+  testable(): string[] {
+    const found: string[] = [];
+    for (const [name, handlers] of this.#begin().entrypoints) if (handlers.includes("test")) found.push(name);
+    return found;
+  }
+
+  dispatch(exchange: Exchange, entrypoint: Entrypoint, event: "fetch" | "test" = "fetch"): void {
     this.#traffic.begin();
     if (exchange.depth > Exchange.maxDepth) {
       this.#refuse(
@@ -103,7 +110,7 @@ export class WorkerService implements LinkableService, SessionOwner {
     }
     const session = this.#obtain();
     if (session instanceof ProxyError) this.#refuse(exchange, session);
-    else session.request(exchange, entrypoint);
+    else session.request(exchange, entrypoint, event);
   }
 
   dispatchTunnel(tunnel: Tunnel, entrypoint: Entrypoint): void {
