@@ -66,6 +66,42 @@ export const catalog: readonly MetricEntry[] = [
     help: "Exchanges in progress, by service",
   },
   {
+    name: "sluice_upstream_connections",
+    type: "gauge",
+    labels: ["service", "state"],
+    help: "Connections to upstreams; state is open (all of them) or idle, where the service tells",
+  },
+  {
+    name: "sluice_isolate_cold_starts_total",
+    type: "counter",
+    labels: ["worker"],
+    help: "Isolates made, by Worker",
+  },
+  {
+    name: "sluice_isolate_heap_bytes",
+    type: "gauge",
+    labels: ["worker"],
+    help: "Heap of a Worker's isolates",
+  },
+  {
+    name: "sluice_isolate_cpu_seconds_total",
+    type: "counter",
+    labels: ["worker"],
+    help: "CPU time spent in a Worker's isolates",
+  },
+  {
+    name: "sluice_worker_limit_hits_total",
+    type: "counter",
+    labels: ["worker", "limit"],
+    help: "Times that a Worker ran into one of its limits",
+  },
+  {
+    name: "sluice_bridge_body_bytes_total",
+    type: "counter",
+    labels: ["worker", "direction"],
+    help: "Bytes of bodies that crossed between host and isolate; a body that no Worker touches does not",
+  },
+  {
     name: "sluice_shard_resident_bytes",
     type: "gauge",
     labels: [],

@@ -76,7 +76,7 @@ async function bindTcp(host: string, port: number): Promise<BoundHandle> {
 function adopt(fd: number): BoundHandle {
   let handle: BoundHandle | number;
   try {
-    handle = createHandle(null, -1, -1, fd, 0);
+    handle = createHandle(null, 0, -1, fd, 0);
   } catch {
     throw new BindError("EBADF", `descriptor ${fd} is no open socket`);
   }

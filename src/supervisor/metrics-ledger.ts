@@ -54,11 +54,17 @@ export class Totals {
       this.#addTraffic(each.kind, each.name, each.byClass, each.errors, each.latency, each.latencySum);
     }
     for (const [key, value] of snapshot.counters) addTo(this.counters, key, value);
+    // Some counts are read when asked for, as gauges are, such as the CPU time of an isolate.
+    for (const [key, value] of snapshot.gauges) {
+      if (isCount(key)) addTo(this.counters, key, value);
+    }
   }
 
   addLevels(snapshot: MetricsSnapshot): void {
     for (const each of snapshot.traffic) this.#cell(each.kind, each.name).active += each.active;
-    for (const [key, value] of snapshot.gauges) addTo(this.gauges, key, value);
+    for (const [key, value] of snapshot.gauges) {
+      if (!isCount(key)) addTo(this.gauges, key, value);
+    }
   }
 
   addTotals(other: Totals): void {
@@ -100,6 +106,12 @@ export class Totals {
     }
     return cell;
   }
+}
+
+/** True for the name of a counter, which by Prometheus's custom ends in `_total`. */
+function isCount(key: string): boolean {
+  const brace = key.indexOf("{");
+  return (brace < 0 ? key : key.slice(0, brace)).endsWith("_total");
 }
 
 function addEach(into: number[], from: readonly number[]): void {

@@ -1,0 +1,82 @@
+const overrides = `
+  --socket-addr NAME=ADDR     listen on ADDR instead of what the config says
+  --socket-fd NAME=FD         take over an open descriptor as the socket NAME
+  --external-addr NAME=ADDR   send the external service NAME to ADDR
+  --directory-path NAME=PATH  serve the disk service NAME from PATH
+  --shards N                  data-plane processes, or auto for one a core
+  --admin ADDR                where the admin endpoint listens`;
+
+/** What \`sluice --help\` says. */
+export const overview = `sluice — a programmable reverse and forward proxy
+
+usage: sluice <command> [options]
+
+commands:
+  serve [proxy.yaml]           run the proxy
+  check [proxy.yaml]           validate the config and compile its Workers; open nothing
+  test [proxy.yaml] [filter]   run the tests that the config's Workers export
+  init [dir]                   write a starting project
+
+options:
+  --help                       this text, or that of a command
+  --version                    the version
+
+examples:
+  sluice init my-proxy
+  sluice serve my-proxy/proxy.yaml --watch
+  sluice check /etc/sluice/proxy.yaml
+  sluice serve --socket-addr public=127.0.0.1:8080 --external-addr app=127.0.0.1:9000
+
+Each command explains itself: sluice serve --help
+`;
+
+/** What \`sluice <command> --help\` says. */
+export const commandHelp = {
+  serve: `usage: sluice serve [proxy.yaml] [options]
+
+Runs the proxy until SIGTERM or SIGINT, which let the exchanges in progress finish; a second signal ends at once.
+SIGHUP reloads the config. When every socket listens, one line a socket says so on standard error.
+
+options:
+  --watch                     reload when the config or the source of a Worker changes${overrides}
+
+examples:
+  sluice serve                        serves ./proxy.yaml
+  sluice serve proxy.yaml --watch
+  sluice serve --socket-addr public=0.0.0.0:80 --shards auto --admin 127.0.0.1:9900
+
+exit codes: 0 after a drain, 1 config error, 2 usage, 3 cannot listen
+`,
+  check: `usage: sluice check [proxy.yaml] [options]
+
+Validates the config and compiles its Workers. Opens nothing. Every problem is told in one run, on standard error.
+
+options:${overrides}
+
+examples:
+  sluice check
+  API_TOKEN=x sluice check /etc/sluice/proxy.yaml
+
+exit codes: 0 when nothing is wrong, 1 otherwise, 2 usage
+`,
+  test: `usage: sluice test [proxy.yaml] [filter]
+
+Runs each exported { test(controller, env, ctx) } of the config's Workers, or those whose name contains the filter.
+
+examples:
+  sluice test
+  sluice test proxy.yaml gateway
+
+exit codes: 0 when all pass, 1 otherwise, 2 usage
+`,
+  init: `usage: sluice init [dir]
+
+Writes a starting project: proxy.yaml, a Worker in TypeScript with its types, tsconfig.json. Overwrites nothing.
+
+examples:
+  sluice init
+  sluice init my-proxy
+
+exit codes: 0, 1 when a file is in the way, 2 usage
+`,
+} as const satisfies Record<string, string>;

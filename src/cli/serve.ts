@@ -1,0 +1,76 @@
+import type { Diagnostic } from "../config/diagnostic.ts";
+import { formatDiagnostics } from "../config/format.ts";
+import type { Overrides } from "../config/overrides.ts";
+import { readLogLevel } from "../observability/log-level.ts";
+import { shardEntry } from "../paths.ts";
+import { shardFlags } from "../supervisor/shard-flags.ts";
+import { StartError, Supervisor } from "../supervisor/supervisor.ts";
+import { exitCodes } from "./usage.ts";
+
+export interface ServeOptions {
+  readonly path: string;
+  readonly overrides: Overrides;
+  readonly watch: boolean;
+}
+
+/** Runs the proxy until a signal ends it. @returns the exit code */
+export async function serve(options: ServeOptions): Promise<number> {
+  const { env, stderr } = process;
+  const isTerminal = stderr.isTTY === true;
+  const noColour = env.NO_COLOR !== undefined && env.NO_COLOR !== "";
+  const supervisor = new Supervisor({
+    source: { path: options.path, env, overrides: options.overrides },
+    watch: options.watch,
+    shardEntry,
+    shardFlags,
+    logLevel: readLogLevel(env.SLUICE_LOG_LEVEL),
+    isTerminal,
+    noColour,
+    showDiagnostics: (diagnostics: readonly Diagnostic[]) => {
+      if (diagnostics.length > 0)
+        stderr.write(formatDiagnostics(diagnostics, { colour: isTerminal && !noColour }));
+    },
+    now: () => performance.now(),
+  });
+  const signals = new Signals(supervisor);
+  try {
+    await supervisor.start();
+  } catch (error) {
+    if (signals.stopping !== null) {
+      await signals.stopping;
+      return exitCodes.done;
+    }
+    if (!(error instanceof StartError)) throw error;
+    if (error.message !== "") stderr.write(`sluice: ${error.message}\n`);
+    return error.reason === "listen" ? exitCodes.cannotListen : exitCodes.failed;
+  }
+  await signals.ended;
+  return exitCodes.done;
+}
+
+/** SIGTERM and SIGINT drain, the second of them ends at once; SIGHUP reloads. */
+class Signals {
+  /** The drain that a signal began. */
+  stopping: Promise<void> | null = null;
+  readonly ended: Promise<void>;
+  readonly #supervisor: Supervisor;
+  #end: () => void = () => {};
+
+  constructor(supervisor: Supervisor) {
+    this.#supervisor = supervisor;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    process.on("SIGTERM", this.#stop);
+    process.on("SIGINT", this.#stop);
+    process.on("SIGHUP", () => void supervisor.reload("SIGHUP"));
+  }
+
+  #stop = (signal: NodeJS.Signals): void => {
+    if (this.stopping !== null) {
+      this.#supervisor.kill();
+      process.exit(exitCodes.failed);
+    }
+    this.stopping = this.#supervisor.stop(signal).then(this.#end);
+  };
+}

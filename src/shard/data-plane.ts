@@ -1,0 +1,80 @@
+import type { Logger } from "../observability/log.ts";
+import { Metrics, type MetricsSnapshot } from "../observability/traffic.ts";
+import type { LinkableService, ServiceContext } from "../services/context.ts";
+import { createService } from "../services/registry.ts";
+import type { Designator, Service } from "../services/service.ts";
+import { ShardIsolates } from "./isolates.ts";
+import type { ShardInit } from "./protocol.ts";
+import { ShardSocket } from "./shard-socket.ts";
+
+/** All services and sockets of one revision in one process, from building them to the last close. */
+export class DataPlane {
+  readonly #metrics: Metrics = new Metrics();
+  readonly #isolates: ShardIsolates;
+  readonly #services: Map<string, LinkableService> = new Map();
+  readonly #sockets: ShardSocket[] = [];
+
+  constructor(init: ShardInit, log: Logger) {
+    this.#isolates = new ShardIsolates(init, log);
+    this.#metrics.gauges.gauge("sluice_shard_resident_bytes", () => process.memoryUsage.rss());
+    const context: ServiceContext = {
+      log,
+      metrics: this.#metrics,
+      isolates: this.#isolates,
+      now: () => performance.now(),
+    };
+    const { services, sockets } = init.config;
+    for (const [name, config] of Object.entries(services)) {
+      this.#services.set(name, createService(name, config, context));
+    }
+    for (const service of this.#services.values()) service.link(this.#resolve);
+    for (const { name, fd } of init.sockets) {
+      const config = sockets[name];
+      if (config === undefined) {
+        throw new Error(`cannot find socket "${name}": it is not part of the revision`);
+      }
+      this.#sockets.push(new ShardSocket(name, fd, config, this.#resolve(config.service), context));
+    }
+  }
+
+  /** Resolves when each service can answer. @throws the reason why one never will */
+  async ready(): Promise<void> {
+    await Promise.all(Array.from(this.#services.values(), (service) => service.ready?.()));
+  }
+
+  /** Takes connections on every socket. @throws Error `cannot listen on … (socket "…"): reason` */
+  async listen(): Promise<void> {
+    for (const socket of this.#sockets) await socket.listen();
+  }
+
+  /** Takes no more connections; resolves when the last exchange is done and its connection closed. */
+  async drain(graceMs: number): Promise<void> {
+    await Promise.all(this.#sockets.map((socket) => socket.drain(graceMs)));
+  }
+
+  /** Closes services, isolates and the watchdog. Nothing then keeps the process alive. */
+  async close(): Promise<void> {
+    for (const service of this.#services.values()) service.close();
+    await this.#isolates.close();
+  }
+
+  setQuarantined(workers: readonly string[]): void {
+    this.#isolates.setQuarantined(workers);
+  }
+
+  snapshot(): MetricsSnapshot {
+    const snapshot = this.#metrics.snapshot();
+    const { user, system } = process.cpuUsage();
+    return {
+      ...snapshot,
+      counters: [...snapshot.counters, ["sluice_shard_cpu_seconds_total", (user + system) / 1e6]],
+    };
+  }
+
+  #resolve = (designator: Designator): Service => {
+    const service = this.#services.get(designator.name);
+    if (service === undefined)
+      throw new Error(`cannot find service "${designator.name}": config does not define it`);
+    return service.at(designator.entrypoint, designator.props);
+  };
+}

@@ -1,0 +1,54 @@
+import { getSystemErrorMap } from "node:util";
+import type { SocketConfig } from "../config/schema/socket.ts";
+import { HttpServer } from "../http/server/http-server.ts";
+import { Listener } from "../net/listener.ts";
+import { metricKey } from "../observability/metric-key.ts";
+import type { ServiceContext } from "../services/context.ts";
+import type { Service } from "../services/service.ts";
+
+/** One socket of the config in this shard: the descriptor that the supervisor bound, and what serves its connections. */
+export class ShardSocket {
+  readonly name: string;
+  readonly #fd: number;
+  readonly #address: string;
+  readonly #server: HttpServer;
+  readonly #listener: Listener;
+
+  constructor(name: string, fd: number, config: SocketConfig, service: Service, context: ServiceContext) {
+    this.name = name;
+    this.#fd = fd;
+    this.#address = config.address;
+    this.#server = new HttpServer(name, config.http, service, context);
+    this.#listener = new Listener((socket) => this.#server.accept(socket));
+    context.metrics.gauges.gauge(
+      metricKey("sluice_socket_connections", { socket: name }),
+      () => this.#server.connections,
+    );
+  }
+
+  /** Takes connections from now on. @throws Error `cannot listen on … (socket "…"): reason` */
+  async listen(): Promise<void> {
+    try {
+      await this.#listener.listen({ fd: this.#fd });
+    } catch (error) {
+      throw new Error(`cannot listen on ${this.#address} (socket "${this.name}"): ${listenReason(error)}`);
+    }
+  }
+
+  /**
+   * Takes no more connections. Those in the queue are left to the next generation: only this process's copy of the
+   * descriptor is closed. Resolves when the last connection is closed.
+   */
+  drain(graceMs: number): Promise<void> {
+    this.#listener.close();
+    return new Promise((resolve) => this.#server.drain(graceMs, resolve));
+  }
+}
+
+/** The system's words for why a socket does not listen. */
+function listenReason(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const { errno } = cause as NodeJS.ErrnoException;
+  const known = errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1];
+  return known ?? (cause instanceof Error ? cause.message : String(cause));
+}
