@@ -27,6 +27,8 @@ type Drain = (ints: number, text: string, bytes: number) => void;
 
 /** Heap that aborts the process rather than the isolate begins here; the Worker's own limit is kept by its session. */
 const BACKSTOP_MB = 1024;
+/** Characters of the longest URL that is parsed. */
+const MAX_URL = 1 << 20;
 
 /**
  * One V8 isolate with the runtime and one Worker in it. Knows how to start it, enter it and end it, and nothing of what
@@ -93,8 +95,21 @@ export class GuestIsolate {
       undefined,
       [
         new ivm.Callback(guarded(drain, undefined)),
-        new ivm.Callback(guarded(parseUrlForGuest, "")),
-        new ivm.Callback(guarded(setUrlPartForGuest, "")),
+        new ivm.Callback(
+          guarded((input: string, base: string | null) => {
+            // Time in a callback is not charged to the guest, so what it may cost is bounded.
+            return input.length > MAX_URL || (base?.length ?? 0) > MAX_URL
+              ? ""
+              : parseUrlForGuest(input, base);
+          }, ""),
+        ),
+        new ivm.Callback(
+          guarded((href: string, part: string, value: string) => {
+            return href.length > MAX_URL || value.length > MAX_URL
+              ? ""
+              : setUrlPartForGuest(href, part, value);
+          }, ""),
+        ),
         new ivm.Callback(
           guarded((size: number) => {
             if (size > 0 && size <= wire.RANDOM) randomFillSync(random, 0, size);

@@ -16,6 +16,7 @@ export class GuestOut implements BodySource {
   #sink: BodySink | null = null;
   #queue: Uint8Array[] = [];
   #holding = false;
+  #queued = 0;
   #taken = 0;
   #sent = 0;
   #end: { readonly error: ProxyError | null } | null = null;
@@ -64,6 +65,13 @@ export class GuestOut implements BodySource {
       this.finish(new ProxyError("worker_body_failed", "cannot send the stream: it is longer than it said"));
       return;
     }
+    this.#queued += chunk.length;
+    if (this.#queued > wire.CREDIT * 2) {
+      this.finish(
+        new ProxyError("worker_body_failed", "cannot send the stream: the Worker sends ahead of its credit"),
+      );
+      return;
+    }
     this.#queue.push(chunk);
     this.#flush();
   }
@@ -90,6 +98,7 @@ export class GuestOut implements BodySource {
     while (this.#queue.length > 0 && !this.#holding) {
       const chunk = this.#queue.shift() as Uint8Array;
       this.#taken += chunk.length;
+      this.#queued -= chunk.length;
       if (!sink.write(chunk)) this.#holding = true;
       if (this.#isOver) return;
     }

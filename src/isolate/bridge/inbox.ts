@@ -70,8 +70,10 @@ export class Inbox {
     }
     batch.ints[at] = op;
     batch.used = at + size + 1;
-    batch.records++;
-    if (owner !== -1) batch.owner = batch.owner === -1 || batch.owner === owner ? owner : 0;
+    if (owner !== -1) {
+      batch.records++;
+      batch.owner = batch.owner === -1 || batch.owner === owner ? owner : 0;
+    }
     return at + 1;
   }
 

@@ -10,7 +10,7 @@ import { GuestFetch } from "./guest-fetch.ts";
 import { GuestSocket } from "./guest-socket.ts";
 import { HeldBody } from "./held-body.ts";
 import { type Drained, OutboxReader } from "./outbox.ts";
-import { noClient, type Session } from "./session.ts";
+import { demandNew, noClient, type Session } from "./session.ts";
 import { splitBody } from "./split-body.ts";
 
 const levels = ["debug", "info", "warn", "error"] as const;
@@ -311,6 +311,7 @@ export class Records {
     }
     const client = incoming === undefined ? noClient : clientOf(incoming);
     const depth = (incoming?.depth ?? deepest(session)) + 1;
+    demandNew(session.fetches.has(id), "a fetch");
     const fetch = new GuestFetch(session, id, incoming === undefined ? 0 : owner, head, body, client, depth);
     session.fetches.set(id, fetch);
     service.handle(fetch);
@@ -341,6 +342,7 @@ export class Records {
     }
     const client = incoming === undefined ? noClient : clientOf(incoming);
     const depth = (incoming?.depth ?? deepest(session)) + 1;
+    demandNew(session.sockets.has(id), "a socket");
     const socket = new GuestSocket(session, id, target, client, depth, out);
     session.sockets.set(id, socket);
     service.connect(socket);
@@ -349,6 +351,7 @@ export class Records {
   #tee(id: number, first: number, second: number): void {
     const session = this.#session;
     const owner = session.bodies.get(id)?.owner ?? 0;
+    demandNew(session.bodies.has(first) || session.bodies.has(second) || first === second, "a body");
     const source = session.release(id);
     if (source === null) return;
     const [one, two] = splitBody(source, session.owner.limits.memoryMb * 1024 * 1024);

@@ -54,6 +54,9 @@ export const noClient: ClientFacts = {
 
 const versions: Readonly<Record<string, number>> = { "HTTP/1.0": 10, "HTTP/1.1": 11, "HTTP/2": 20 };
 
+/** Bytes that a guest may hand over in one entry: they lie in the host's memory, which no limit of the guest counts. */
+const MAX_DRAINED = 64 * 1024 * 1024;
+
 /**
  * One isolate of a Worker in service, from its start to its end: keeps everything that crosses the bridge under its
  * number, enters the isolate once a turn with what has gathered, and ends it when it breaks a limit.
@@ -77,6 +80,7 @@ export class Session implements Enterable {
   readonly #records: Records;
   readonly #entrypoints: Map<Entrypoint, number> = new Map();
   readonly #drained: Drained[] = [];
+  #drainedSize = 0;
   #lastIncoming = 0;
   #lastBody = 0;
   #scheduled = false;
@@ -281,6 +285,7 @@ export class Session implements Enterable {
   }
 
   newOut(id: number, length: number): GuestOut {
+    demandNew(this.outs.has(id), "an out");
     const out = new GuestOut(this, id, length);
     this.outs.set(id, out);
     return out;
@@ -403,12 +408,21 @@ export class Session implements Enterable {
     const { outbox, windowOut } = this.#guest;
     if (!(ints >= 0 && ints <= wire.INTS && bytes >= 0 && bytes <= wire.WINDOW) || typeof text !== "string")
       return;
+    this.#drainedSize += ints * 4 + text.length * 2 + bytes;
+    if (this.#drainedSize > MAX_DRAINED) return;
     const copied = bytes > 0 ? Buffer.from(windowOut.subarray(0, bytes)) : nothing;
     this.#drained.push(new Drained(outbox.slice(0, ints), text, copied));
   }
 
   #handleDrained(): void {
     const drained = this.#drained;
+    const size = this.#drainedSize;
+    this.#drainedSize = 0;
+    if (size > MAX_DRAINED) {
+      drained.length = 0;
+      this.#exceeded("memory", "worker_memory_exceeded", "it handed over more than fits at once");
+      return;
+    }
     for (let i = 0; i < drained.length && !this.isOver; i++) {
       try {
         this.#records.handle(drained[i] as Drained);
@@ -465,6 +479,11 @@ export class Session implements Enterable {
       out.finish(new ProxyError("worker_hung", "cannot go on with the body: the Worker's stream never ends"));
     }
   }
+}
+
+/** A guest that numbers two things alike has lost its senses; to go on would leak the first. */
+export function demandNew(exists: boolean, what: string): void {
+  if (exists) throw new Error(`the number of ${what} is used twice`);
 }
 
 const nothing = new Uint8Array(0);
