@@ -228,6 +228,7 @@ function describe(node: ConfigNode): string {
   if (node.kind === "map") return "a map";
   if (node.kind === "list") return "a list";
   if (node.value === null) return "nothing";
+  if (node.secret) return "what the variable holds";
   return typeof node.value === "string"
     ? "a text"
     : typeof node.value === "number"
