@@ -33,7 +33,9 @@ const commands = {
     async run(parsed) {
       const { serve } = await import("./serve.ts");
       const watch = parsed.values.watch === true;
-      return serve({ path: configPath(parsed), overrides: readOverrides(parsed), watch });
+      const code = await serve({ path: configPath(parsed), overrides: readOverrides(parsed), watch });
+      // All is drained and closed. Whatever else might keep the process alive must not hold up a service manager.
+      process.exit(code);
     },
   },
   check: {
@@ -67,8 +69,7 @@ const commands = {
 } as const satisfies Record<string, Command>;
 
 /**
- * Runs the command line. It sets the process's exit code and leaves the process to end by itself, but after `serve`,
- * where nothing may keep a drained proxy alive.
+ * Runs the command line. It sets the process's exit code and leaves the process to end by itself, but after `serve`.
  *
  * @param args without the program's name
  */

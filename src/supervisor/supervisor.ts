@@ -4,7 +4,7 @@ import type { LogLevel } from "../observability/log.ts";
 import { metricKey } from "../observability/metric-key.ts";
 import { chooseLogSettings, type LogSettings, ProcessLog } from "../observability/process-log.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
-import { AdminServer } from "./admin.ts";
+import type { AdminServer } from "./admin.ts";
 import { describeDeath, Generation, GenerationError, type GenerationHost } from "./generation.ts";
 import { ListenError, ListeningSockets, type OpenSocket } from "./listening-sockets.ts";
 import { MetricsLedger } from "./metrics-ledger.ts";
@@ -94,26 +94,36 @@ export class Supervisor implements GenerationHost {
 
   /** Begins to serve: when it resolves, every socket listens. @throws StartError after closing what was opened */
   async start(): Promise<void> {
-    const prepared = await prepareRevision(this.#options.source);
-    this.#options.showDiagnostics(prepared.diagnostics);
-    const { revision } = prepared;
-    if (revision === null) throw new StartError("config", "");
     try {
-      const sockets = await this.#sockets.open(revision.config.sockets);
-      this.#admin = await this.#openAdmin(revision.config);
-      const log = this.#logSettings(revision.config);
-      this.#log = new ProcessLog(log);
-      await this.#launch(revision, sockets, log);
-      this.#announce(sockets, revision.config);
+      const prepared = await prepareRevision(this.#options.source);
+      this.#options.showDiagnostics(prepared.diagnostics);
+      const { revision } = prepared;
+      if (revision === null) throw new StartError("config", "");
+      await this.#begin(revision);
     } catch (error) {
       this.kill();
       this.#closeAll();
+      if (error instanceof StartError) throw error;
       const text = error instanceof Error ? error.message : String(error);
       const listen =
         error instanceof ListenError || (error instanceof GenerationError && error.reason === "listen");
       throw new StartError(listen ? "listen" : "shard", text);
     }
     this.#collector = setInterval(() => void this.#collect(scrapeMs), collectMs);
+  }
+
+  async #begin(revision: Revision): Promise<void> {
+    const { config } = revision;
+    const sockets = await this.#sockets.open(config.sockets);
+    const settings = this.#logSettings(config);
+    this.#log = new ProcessLog(settings);
+    // Shards take their time in other processes, the endpoint in loading code, so neither waits for the other.
+    const launched = this.#launch(revision, sockets, settings);
+    const [opened] = await Promise.allSettled([this.#openAdmin(config), launched]);
+    if (opened.status === "rejected") throw opened.reason;
+    this.#admin = opened.value;
+    await launched;
+    this.#announce(sockets, config);
     this.#watcher?.watch(revision.files);
   }
 
@@ -161,6 +171,7 @@ export class Supervisor implements GenerationHost {
     this.#next?.kill();
     this.#current?.kill();
     for (const generation of this.#draining.keys()) generation.kill();
+    this.#log?.flushSync();
   }
 
   /** True when every socket listens and nothing is being ended. */
@@ -330,7 +341,10 @@ export class Supervisor implements GenerationHost {
   }
 
   async #openAdmin(config: ProxyConfig): Promise<AdminServer | null> {
-    return config.admin === undefined ? null : AdminServer.open(config.admin.address, this);
+    if (config.admin === undefined) return null;
+    // Node's HTTP server takes a while to load, and only the endpoint needs it.
+    const { AdminServer } = await import("./admin.ts");
+    return AdminServer.open(config.admin.address, this);
   }
 
   #announce(sockets: readonly OpenSocket[], config: ProxyConfig): void {

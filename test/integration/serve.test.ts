@@ -181,20 +181,23 @@ test("an address that is taken exits 3 and names the socket", async (t) => {
   assert.match(admin.stderr, new RegExp(`cannot listen on ${address} \\(admin\\): address already in use`));
 });
 
-test("an address on which another process comes to listen first exits 3 as well", async (t) => {
-  // Bound, but not listening: a second bind succeeds (SO_REUSEADDR), and only listening shows who has it.
-  const held = new ListeningSockets({});
-  const [opened] = await held.open({ a: { address: "127.0.0.1:0" } });
-  t.after(() => held.closeAll());
-  const rival = createServer();
+test("an address on which another process has come to listen exits 3 too, though binding it succeeded", async (t) => {
+  // As long as nobody listens, two sockets can be bound to one address (SO_REUSEADDR).
+  const [first, second] = [new ListeningSockets({}), new ListeningSockets({})];
+  t.after(() => second.closeAll());
+  const [rival] = await first.open({ a: { address: "127.0.0.1:0" } });
+  const address = rival?.shown ?? "";
+  const [ours] = await second.open({ a: { address } });
+  const server = createServer();
+  server.listen({ fd: rival?.fd });
+  await once(server, "listening");
+  t.after(() => server.close());
   const directory = new TemporaryDirectory(t);
-  directory.write("proxy.yaml", plain("127.0.0.1:1", opened?.shown ?? ""));
-  rival.listen({ fd: opened?.fd });
-  await once(rival, "listening");
-  t.after(() => rival.close());
-  const { code, stderr } = await runSluice(t, ["serve"], { cwd: directory.path });
+  directory.write("proxy.yaml", plain("127.0.0.1:1", address));
+  const args = ["serve", "--socket-fd", "public=3"];
+  const { code, stderr } = await runSluice(t, args, { cwd: directory.path, descriptors: [ours?.fd ?? -1] });
   assert.equal(code, 3);
-  assert.match(stderr, /cannot listen on .* \(socket "public"\): address already in use/);
+  assert.match(stderr, /cannot listen on fd:3 \(socket "public"\): address already in use/);
 });
 
 test("mistakes on the command line exit 2 with a suggestion", async (t) => {
