@@ -38,7 +38,7 @@ export class Contents {
     this.#report = report;
   }
 
-  /** @returns false when a file of the service is missing, so that it need not be tried. */
+  /** Fills in what one service needs; what cannot be read is reported. */
   fill(service: NamedService): void {
     switch (service.kind) {
       case "worker":
