@@ -205,7 +205,12 @@ export class Supervisor implements GenerationHost {
   onShardGone(generation: Generation, shard: ShardProcess, death: ShardDeath, restartMs: number): void {
     this.#ledger.retire(shard.id);
     if (restartMs < 0) {
-      if (generation.state === "draining" && !death.drained && !this.#isStarting(generation)) {
+      if (
+        generation.state === "draining" &&
+        !death.drained &&
+        death.code !== 0 &&
+        generation !== this.#next
+      ) {
         this.#event("warn", "shard.killed", `a shard ended before it had drained: ${describeDeath(death)}`, {
           generation: generation.number,
           pid: shard.pid,
@@ -228,10 +233,6 @@ export class Supervisor implements GenerationHost {
 
   onShardFailed(generation: Generation, text: string): void {
     this.#event("error", "shard.failed", text, { generation: generation.number });
-  }
-
-  #isStarting(generation: Generation): boolean {
-    return generation === this.#next;
   }
 
   async #reloadUntilSteady(cause: string): Promise<boolean> {
