@@ -3,6 +3,7 @@ import type { Tunnel } from "../../services/service.ts";
 import type { ByteStream, ClientFacts } from "../exchange.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
 import type { DownstreamExchange } from "./downstream-exchange.ts";
+import { recordExchange } from "./exchange-record.ts";
 
 /** RFC 9110 §9.3.6: a 2xx to CONNECT has neither Content-Length nor Transfer-Encoding. */
 const established = "HTTP/1.1 200 Connection Established\r\n\r\n";
@@ -44,7 +45,7 @@ export class ConnectTunnel implements Tunnel {
     this.#exchange.status = 200;
     this.#connection.openTunnel(established, stream, (written) => {
       this.#exchange.sent = written;
-      this.#connection.record(this.#exchange);
+      recordExchange(this.#connection.server, this.#exchange);
     });
   }
 
@@ -55,7 +56,7 @@ export class ConnectTunnel implements Tunnel {
     this.#exchange.error = error;
     this.#exchange.status = error.status;
     this.#connection.server.report(error, this.#exchange.request.authority);
-    this.#connection.record(this.#exchange);
+    recordExchange(this.#connection.server, this.#exchange);
     this.#connection.refuseTunnel(error);
   }
 
@@ -64,7 +65,7 @@ export class ConnectTunnel implements Tunnel {
     if (this.#settled) return;
     this.#settled = true;
     this.#exchange.error = error;
-    this.#connection.record(this.#exchange);
+    recordExchange(this.#connection.server, this.#exchange);
     const { onAbort } = this;
     this.onAbort = null;
     onAbort?.(error);

@@ -6,8 +6,10 @@ import type { ByteStream, ClientFacts } from "../exchange.ts";
 import { DATA, END, ERROR, HEAD, NEED_INPUT, PAUSED } from "../http1/events.ts";
 import { RequestParser } from "../http1/request-parser.ts";
 import { errorResponse } from "../http1/writer.ts";
+import { BodyClock } from "./body-clock.ts";
 import { ConnectTunnel } from "./connect-tunnel.ts";
 import { DownstreamExchange } from "./downstream-exchange.ts";
+import { recordExchange, recordMalformed } from "./exchange-record.ts";
 import type { HttpServer } from "./http-server.ts";
 import { RequestBody } from "./request-body.ts";
 import { openRequest } from "./request-rules.ts";
@@ -31,8 +33,7 @@ export const retryAfter = 1;
 const drainBytes = 65_536;
 const drainMs = 2_000;
 const probeMs = 200;
-/** A minimum body rate is judged over a span at least this long. */
-const rateMs = 5_000;
+const noClock = new BodyClock(0, 0);
 /** Responses that a client does not read make the connection stop at the next request. */
 const pendingBytes = 65_536;
 
@@ -61,8 +62,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   #headBegun = false;
   /** When the exchange must be over. */
   #totalDeadline = Number.POSITIVE_INFINITY;
-  #rateSince = 0;
-  #rateFrom = 0;
+  #clock: BodyClock = noClock;
   #probes = 0;
 
   constructor(server: HttpServer, open: (owner: TransportOwner) => Transport) {
@@ -143,7 +143,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     );
     if (exchange !== null) {
       exchange.abort(gone);
-      this.record(exchange);
+      recordExchange(this.server, exchange);
     }
     this.#body?.fail(gone);
     this.#body = null;
@@ -198,7 +198,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   }
 
   responseComplete(exchange: DownstreamExchange): void {
-    const now = this.record(exchange);
+    const now = recordExchange(this.server, exchange);
     this.#exchange = null;
     this.#totalDeadline = Number.POSITIVE_INFINITY;
     if (this.#state === READING_BODY) {
@@ -229,7 +229,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     this.server.report(error, exchange.request.target);
     exchange.status = error.status;
     if (error.status === 0 || this.transport.destroyed) {
-      this.record(exchange);
+      recordExchange(this.server, exchange);
       this.#exchange = null;
       this.transport.destroy();
       return;
@@ -245,7 +245,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
    */
   breakOff(exchange: DownstreamExchange, untilClose: boolean): void {
     if (exchange.error !== null) this.server.report(exchange.error, exchange.request.target);
-    this.record(exchange);
+    recordExchange(this.server, exchange);
     this.#exchange = null;
     this.transport.flush();
     if (untilClose) this.transport.reset();
@@ -260,7 +260,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     own.closed = () => {
       if (exchange !== null) {
         exchange.sent = own.written;
-        this.record(exchange);
+        recordExchange(this.server, exchange);
       }
       this.#exchange = null;
       this.onClose(null);
@@ -296,7 +296,6 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   }
 
   bodyResumed(): void {
-    this.#rateSince = 0;
     if (!this.#running) queueMicrotask(() => this.#run());
   }
 
@@ -397,6 +396,8 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     this.#headBegun = false;
     const body = length === 0 ? null : new RequestBody(this, length);
     this.#body = body;
+    if (body !== null)
+      this.#clock = new BodyClock(server.config.timeouts.idle, server.config.limits.minBodyRate);
     if (body === null && parser.next() === END) this.#state = ANSWERING;
     server.traffic.begin();
     server.exchanges++;
@@ -405,7 +406,6 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     const { request } = server.config.timeouts;
     this.#totalDeadline = request > 0 ? now + request : Number.POSITIVE_INFINITY;
     this.#probes = 0;
-    this.#rateSince = 0;
     server.wheel.arm(this.#timer, this.#totalDeadline);
     const refusal = openRequest(server, head, parser.form, length);
     if (refusal !== null) {
@@ -443,7 +443,10 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
       );
       return;
     }
-    body.deliver(this.transport.own(chunk));
+    if (!body.deliver(this.transport.own(chunk)) && this.#state === READING_BODY) {
+      this.#clock.stop();
+      this.#armIn(0);
+    }
   }
 
   #endRequest(): void {
@@ -493,18 +496,8 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
       return;
     }
     const { server } = this;
-    server.traffic.begin();
-    server.traffic.finish(error.status, 0);
     server.report(error, "");
-    if (server.log.accessEnabled) {
-      server.log.access({
-        socket: server.name,
-        client: this.#address,
-        status: error.status,
-        error: error.code,
-        id: error.id,
-      });
-    }
+    recordMalformed(server, this.#address, error.status, error.code, error.id);
     this.#writeError(error, false, false, 1);
     this.#close();
   }
@@ -530,33 +523,21 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   }
 
   #armBody(): void {
-    const { timeouts, limits } = this.server.config;
-    if (limits.minBodyRate > 0 && this.#rateSince === 0) {
-      this.#rateSince = this.server.wheel.now();
-      this.#rateFrom = this.#body?.received ?? 0;
-    }
-    this.#armIn(timeouts.idle);
-    if (limits.minBodyRate > 0) this.#armIn(Math.min(timeouts.idle || rateMs, rateMs));
+    const { wheel } = this.server;
+    const deadline = this.#clock.wait(wheel.now(), this.#body?.received ?? 0);
+    wheel.arm(this.#timer, Math.min(deadline, this.#totalDeadline));
   }
 
   #bodyTimer(now: number): void {
-    const { timeouts, limits } = this.server.config;
     const body = this.#body;
-    if (body === null || this.#exchange === null || body.flowing) {
-      if (limits.minBodyRate > 0 && body !== null && this.#rateSince > 0) {
-        const span = now - this.#rateSince;
-        const bytes = body.received - this.#rateFrom;
-        if (bytes * 1000 >= limits.minBodyRate * span && (timeouts.idle === 0 || bytes > 0)) {
-          this.#rateSince = now;
-          this.#rateFrom = body.received;
-          this.#armIn(Math.min(timeouts.idle || rateMs, rateMs));
-          return;
-        }
-      }
+    if (this.#exchange === null && body?.flowing === false) {
+      // The response is complete, and whoever was to read the rest of the body does not.
+      this.#close();
+      body.fail(new ProxyError("request_timeout", "cannot keep the request's body: nobody reads it"));
+    } else if (this.#clock.tooSlow(now, body?.received ?? 0)) {
       this.#refuse(new ProxyError("request_timeout", "cannot read the request's body: it comes too slowly"));
     } else {
-      // The service holds the body back; its own limits apply.
-      this.#armIn(0);
+      this.server.wheel.arm(this.#timer, Math.min(this.#clock.deadline, this.#totalDeadline));
     }
   }
 
@@ -605,33 +586,5 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     server.wheel.cancel(this.#timer);
     const first = this.#parser.takeRest();
     return new TransportStream(transport, server.wheel, server.config.timeouts.idle, transport.own(first));
-  }
-
-  /** Writes an exchange that is over into metrics and log. @returns the time, for whoever needs it next. */
-  record(exchange: DownstreamExchange): number {
-    const { server } = this;
-    const now = server.wheel.now();
-    const took = now - exchange.started;
-    server.exchanges--;
-    const status = exchange.error === null || exchange.error.status === exchange.status ? exchange.status : 0;
-    server.traffic.finish(status, took / 1000);
-    if (exchange.error?.code === "client_disconnected") server.traffic.error(exchange.error.code);
-    if (server.log.accessEnabled) {
-      const { request, error } = exchange;
-      server.log.access({
-        socket: server.name,
-        client: this.#address,
-        method: request.method,
-        host: request.authority,
-        target: request.target,
-        version: exchange.client.httpVersion,
-        status: exchange.status,
-        bytes: exchange.sent,
-        ms: Math.round(took * 1000) / 1000,
-        error: error?.code,
-        id: error === null || error.id === "" ? undefined : error.id,
-      });
-    }
-    return now;
   }
 }

@@ -1,0 +1,46 @@
+import type { DownstreamExchange } from "./downstream-exchange.ts";
+import type { HttpServer } from "./http-server.ts";
+
+/**
+ * Writes an exchange that is over into metrics and access log.
+ * @returns the time, for whoever needs it next.
+ */
+export function recordExchange(server: HttpServer, exchange: DownstreamExchange): number {
+  const now = server.wheel.now();
+  const took = now - exchange.started;
+  const { error, status } = exchange;
+  server.exchanges--;
+  // A response that broke off counts as none, whatever its head said.
+  server.traffic.finish(error === null || error.status === status ? status : 0, took / 1000);
+  if (error?.code === "client_disconnected") server.traffic.error(error.code);
+  if (server.log.accessEnabled) {
+    const { request, client } = exchange;
+    server.log.access({
+      socket: server.name,
+      client: client.address,
+      method: request.method,
+      host: request.authority,
+      target: request.target,
+      version: client.httpVersion,
+      status,
+      bytes: exchange.sent,
+      ms: Math.round(took * 1000) / 1000,
+      error: error?.code,
+      id: error === null || error.id === "" ? undefined : error.id,
+    });
+  }
+  return now;
+}
+
+/** The same for input that was no request. */
+export function recordMalformed(
+  server: HttpServer,
+  client: string,
+  status: number,
+  code: string,
+  id: string,
+): void {
+  server.traffic.begin();
+  server.traffic.finish(status, 0);
+  if (server.log.accessEnabled) server.log.access({ socket: server.name, client, status, error: code, id });
+}
