@@ -337,7 +337,9 @@ function mapError(cause: Error, begun: boolean): ProxyError {
   }
   if (begun) return new ProxyError("upstream_truncated", truncated, options);
   // undici's parser says of an end of the connection, and of nothing else, that an EOF is invalid.
-  if (cause instanceof errors.HTTPParserError && !cause.message.includes("EOF")) {
+  const garbled = cause instanceof errors.HTTPParserError && !cause.message.includes("EOF");
+  // It tells of every error after a Content-Length that the body had another length.
+  if (garbled || code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH") {
     return new ProxyError("upstream_malformed", `cannot read the response: ${cause.message}`, options);
   }
   return new ProxyError("upstream_reset", `cannot read the response: ${cause.message}`, options);
