@@ -3,6 +3,7 @@ import type { CodeCache, CompiledWorker, IsolateEnvironment, Watchdog } from "..
 import { TrustedStore } from "../isolate/trusted-store.ts";
 import { ThreadWatchdog } from "../isolate/watchdog.ts";
 import type { Logger } from "../observability/log.ts";
+import { shardMemoryLimit } from "./memory-limit.ts";
 import type { ShardInit } from "./protocol.ts";
 
 /** What the isolates of one shard share: the runtime, the compiled Workers, the code cache and the watchdog. */
@@ -28,6 +29,7 @@ export class ShardIsolates implements IsolateEnvironment {
     this.#thread = new ThreadWatchdog({
       reportFd: init.reportFd,
       blackBoxFd: init.blackBoxFd,
+      maxRssBytes: shardMemoryLimit(init.config),
       onFailure: (error) =>
         log.log("error", "watchdog.failed", `cannot watch the shard from inside: ${error.message}`),
     });
