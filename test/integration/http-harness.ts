@@ -6,7 +6,9 @@ import type { z } from "zod";
 import { external } from "../../src/config/schema/services.ts";
 import { socketHttp } from "../../src/config/schema/socket.ts";
 import type { ProxyError } from "../../src/errors/proxy-error.ts";
-import type { Exchange } from "../../src/http/exchange.ts";
+import type { BodySource } from "../../src/http/body.ts";
+import { Exchange } from "../../src/http/exchange.ts";
+import { RequestHead, type ResponseHead } from "../../src/http/message.ts";
 import { HttpServer } from "../../src/http/server/http-server.ts";
 import { Listener } from "../../src/net/listener.ts";
 import { TimerWheel } from "../../src/net/timer-wheel.ts";
@@ -150,6 +152,31 @@ export class TestProxy {
     for (const traffic of this.context.metrics.snapshot().traffic) {
       assert.equal(traffic.active, 0, `nothing of ${traffic.kind} ${traffic.name} is active`);
     }
+  }
+}
+
+/** A GET as a Worker's binding makes it, which keeps its answer. */
+export class SubExchange extends Exchange {
+  status = 0;
+  body: BodySource | null = null;
+  error: ProxyError | null = null;
+
+  constructor(depth = 1) {
+    const client = { address: "", port: 0, socket: "test", secure: false, httpVersion: "HTTP/1.1" };
+    super(new RequestHead("GET", "http", "site", "/"), null, client, depth);
+  }
+
+  inform(): void {}
+
+  respond(head: ResponseHead, body: BodySource | null): void {
+    this.status = head.status;
+    this.body = body;
+  }
+
+  upgrade(): void {}
+
+  fail(error: ProxyError): void {
+    this.error = error;
   }
 }
 
