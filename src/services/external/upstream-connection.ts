@@ -28,7 +28,9 @@ export class UpstreamConnection implements TransportOwner, TimerOwner {
   #exchange: UpstreamExchange | null;
   #state: 0 | 1 | 2 | 3 = CONNECTING;
   #running = false;
+  /** Nothing more will come, and why if it was no orderly end. */
   #peerEnded = false;
+  #broken: Error | null = null;
 
   constructor(upstream: Upstream, pool: UpstreamPool, exchange: UpstreamExchange, connectDeadline: number) {
     this.#upstream = upstream;
@@ -194,12 +196,14 @@ export class UpstreamConnection implements TransportOwner, TimerOwner {
     }
   }
 
-  /** The upstream sends no more: what has come is still read, and then the rest is missing or there was none. */
+  /**
+   * The upstream sends no more: what has come is still read, and then the rest is missing or there was none. A reset is
+   * no end, not even of a body that runs until the close.
+   */
   #finish(cause: Error | null): void {
-    this.parser.finish();
+    if (cause === null) this.parser.finish();
+    else this.#broken = cause;
     if (this.#exchange?.reading === true) this.#run();
-    const exchange = this.#exchange;
-    if (this.#state === BUSY && exchange?.reading === true) exchange.onLost(cause);
   }
 
   #run(): void {
@@ -213,6 +217,10 @@ export class UpstreamConnection implements TransportOwner, TimerOwner {
     const { parser } = this;
     switch (parser.next()) {
       case NEED_INPUT:
+        if (this.#peerEnded) {
+          exchange.onLost(this.#broken, !parser.idle);
+          return false;
+        }
         exchange.onStarved();
         this.transport.resume();
         return false;

@@ -217,9 +217,13 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     this.#fail(error);
   }
 
-  /** The connection is closed, and no byte of a response has come. */
-  onLost(cause: Error | null): void {
+  /**
+   * The connection is closed before the response's end.
+   * @param begun some of its head has come.
+   */
+  onLost(cause: Error | null, begun: boolean): void {
     const connection = this.#connection;
+    if (begun) this.#answered = true;
     if (this.#mayRetry(connection)) {
       this.#retried = true;
       this.#connection = null;
@@ -230,11 +234,9 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
       return;
     }
     const reason = cause === null ? "the upstream closed the connection" : cause.message;
-    this.#fail(
-      new ProxyError("upstream_reset", `cannot get a response from ${this.#upstream.where}: ${reason}`, {
-        cause: cause ?? undefined,
-      }),
-    );
+    const code = this.#answered ? "upstream_truncated" : "upstream_reset";
+    const message = `cannot get a whole response from ${this.#upstream.where}: ${reason}`;
+    this.#fail(new ProxyError(code, message, { cause: cause ?? undefined }));
   }
 
   onTimer(now: number): void {
