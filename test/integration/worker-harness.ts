@@ -112,12 +112,12 @@ export class WorkerBench {
     for (const [name, source] of Object.entries(sources)) {
       const main = bench.#write(name, "main.ts", source.code);
       for (const [file, content] of Object.entries(source.files ?? {})) bench.#write(name, file, content);
-      const config = workerSchema.parse({
+      const parsed = workerSchema.parse({
         ...(source.script ? { script: main } : { main }),
         compatibilityDate: "2026-01-01",
-        bindings: source.bindings ?? {},
         limits: source.limits ?? {},
       });
+      const config = { ...parsed, bindings: { ...source.bindings } };
       const outcome = await bundleWorker(name, config, { store: null });
       if (outcome.worker === null)
         throw new Error(outcome.problems.map((problem) => problem.text).join("; "));

@@ -146,10 +146,9 @@ test("a generated stream is sent chunk by chunk with backpressure", async () => 
   );
   const slow = new CollectedExchange({});
   slow.sink.manual = true;
-  running.worker().handle(slow);
-  await slow.begun;
   const first = Promise.withResolvers<void>();
   slow.sink.onChunk = first.resolve;
+  running.worker().handle(slow);
   await first.promise;
   const made = Number((await collect(running.worker(), { target: "/made" })).text);
   assert.ok(made < 20, `${made} chunks were made for a reader that took one`);
