@@ -37,9 +37,15 @@ export class DataPlane {
     }
   }
 
-  /** Resolves when each service can answer. @throws the reason why one never will */
+  /**
+   * Resolves when each service can answer, but for Workers in quarantine: starting one could end this shard too.
+   *
+   * @throws the reason why one never will
+   */
   async ready(): Promise<void> {
-    await Promise.all(Array.from(this.#services.values(), (service) => service.ready?.()));
+    const { quarantined } = this.#isolates;
+    const services = [...this.#services.values()].filter((service) => !quarantined.has(service.name));
+    await Promise.all(services.map((service) => service.ready?.()));
   }
 
   /** Takes connections on every socket. @throws Error `cannot listen on … (socket "…"): reason` */

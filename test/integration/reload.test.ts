@@ -99,6 +99,34 @@ test("--watch reloads when the config or a file that it includes changes", async
   assert.equal((await get(sluice.url)).headers["x-revision"], "2");
 });
 
+test("--watch reloads when a module of a Worker changes, and keeps the old one while it does not compile", async (t) => {
+  const sluice = await startSluice(
+    t,
+    `
+sockets:
+  public: { address: "127.0.0.1:0", service: hello }
+services:
+  hello: { worker: { main: ./src/hello.ts, compatibilityDate: 2026-11-01 } }
+`,
+    {
+      args: ["--watch"],
+      files: {
+        "src/hello.ts":
+          'import { text } from "./text.ts";\nexport default { fetch: () => new Response(text) };',
+        "src/text.ts": 'export const text: string = "one";',
+      },
+    },
+  );
+  assert.equal((await get(sluice.url)).body, "one");
+  sluice.directory.write("src/text.ts", "export const text: string = ;");
+  await sluice.sees(/cannot reload \(a file changed\): the config has errors/);
+  assert.match(sluice.stderr, /src\/text\.ts:1:29: error: .*cannot compile Worker "hello"/);
+  assert.equal((await get(sluice.url)).body, "one");
+  sluice.directory.write("src/text.ts", 'export const text: string = "two";');
+  await sluice.sees(/reloaded \(a file changed\)/);
+  assert.equal((await get(sluice.url)).body, "two");
+});
+
 test("an exchange ends on the revision that it began on", async (t) => {
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
   const { promise: answer, resolve: release } = Promise.withResolvers<void>();
