@@ -1,0 +1,189 @@
+import { DOMException } from "./dom-exception.ts";
+import {
+  dispatch,
+  Event,
+  EventTarget,
+  getHandler,
+  hasListeners,
+  markTrusted,
+  provideSignals,
+  setHandler,
+} from "./events.ts";
+import { ArrayPush, SetAdd, SetDelete, SetForEach, SetNative, SymbolIterator } from "./primordials.ts";
+import { clearTimeout, setTimeout } from "./timers.ts";
+import {
+  defineInterface,
+  enforceRange,
+  illegalConstructor,
+  internal,
+  isObject,
+  requireArguments,
+} from "./webidl.ts";
+
+export let isAbortSignal: (value: unknown) => value is AbortSignal;
+/** Aborts; an undefined reason becomes an AbortError. */
+export let signalAbort: (signal: AbortSignal, reason: unknown) => void;
+/** Runs `algorithm` once when the signal aborts, before its listeners hear of it; never if it has aborted already. */
+export let addAbortAlgorithm: (signal: AbortSignal, algorithm: () => void) => void;
+export let removeAbortAlgorithm: (signal: AbortSignal, algorithm: () => void) => void;
+/** Makes `signal` abort whenever `source` does. */
+export let followSignal: (signal: AbortSignal, source: AbortSignal) => void;
+
+/** DOM §3.2. Listeners, algorithms and dependents cost nothing until there are some. */
+export class AbortSignal extends EventTarget {
+  #aborted = false;
+  #reason: unknown = undefined;
+  #algorithms: Set<() => void> | null = null;
+  /** Signals made by `AbortSignal.any` that follow this one. */
+  #dependents: AbortSignal[] | null = null;
+
+  constructor(token?: unknown) {
+    if (token !== internal) throw illegalConstructor();
+    super();
+  }
+
+  static abort(reason?: unknown): AbortSignal {
+    const signal = new AbortSignal(internal);
+    signal.#aborted = true;
+    signal.#reason = reason === undefined ? abortError() : reason;
+    return signal;
+  }
+
+  static timeout(milliseconds: number): AbortSignal {
+    requireArguments(arguments.length, 1, "AbortSignal.timeout");
+    const delay = enforceRange(milliseconds, Number.MAX_SAFE_INTEGER, "milliseconds");
+    const signal = new AbortSignal(internal);
+    setTimeout(() => {
+      signal.#abort(new DOMException("The operation was aborted due to timeout", "TimeoutError"));
+    }, delay);
+    return signal;
+  }
+
+  static any(signals: Iterable<AbortSignal>): AbortSignal {
+    requireArguments(arguments.length, 1, "AbortSignal.any");
+    if (!isObject(signals) || typeof signals[SymbolIterator] !== "function") {
+      throw new TypeError("cannot combine signals: signals is not iterable");
+    }
+    const sources: AbortSignal[] = [];
+    for (const source of signals) {
+      if (!isAbortSignal(source)) throw new TypeError("cannot combine signals: one is not an AbortSignal");
+      ArrayPush(sources, source);
+    }
+    const result = new AbortSignal(internal);
+    for (let i = 0; i < sources.length; i++) {
+      const source = sources[i] as AbortSignal;
+      if (!source.#aborted) continue;
+      result.#aborted = true;
+      result.#reason = source.#reason;
+      return result;
+    }
+    for (let i = 0; i < sources.length; i++) {
+      const source = sources[i] as AbortSignal;
+      source.#dependents ??= [];
+      ArrayPush(source.#dependents, result);
+    }
+    return result;
+  }
+
+  get aborted(): boolean {
+    return this.#aborted;
+  }
+
+  get reason(): unknown {
+    return this.#reason;
+  }
+
+  throwIfAborted(): void {
+    if (this.#aborted) throw this.#reason;
+  }
+
+  get onabort(): unknown {
+    return getHandler(this, "abort");
+  }
+
+  set onabort(value: unknown) {
+    setHandler(this, "abort", value);
+  }
+
+  #abort(reason: unknown): void {
+    if (this.#aborted) return;
+    // All dependents are marked before any event runs (DOM §3.2, signal abort).
+    const marked: AbortSignal[] = [];
+    this.#mark(reason, marked);
+    for (let i = 0; i < marked.length; i++) (marked[i] as AbortSignal).#notify();
+  }
+
+  #mark(reason: unknown, marked: AbortSignal[]): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    this.#reason = reason;
+    ArrayPush(marked, this);
+    const dependents = this.#dependents;
+    this.#dependents = null;
+    for (let i = 0; dependents !== null && i < dependents.length; i++) {
+      (dependents[i] as AbortSignal).#mark(reason, marked);
+    }
+  }
+
+  #notify(): void {
+    const algorithms = this.#algorithms;
+    this.#algorithms = null;
+    if (algorithms !== null) SetForEach(algorithms, (algorithm) => algorithm());
+    if (!hasListeners(this, "abort")) return;
+    const event = new Event("abort");
+    markTrusted(event);
+    dispatch(this, event);
+  }
+
+  static {
+    isAbortSignal = (value): value is AbortSignal => isObject(value) && #aborted in value;
+    signalAbort = (signal, reason) => signal.#abort(reason === undefined ? abortError() : reason);
+    addAbortAlgorithm = (signal, algorithm) => {
+      if (signal.#aborted) return;
+      signal.#algorithms ??= new SetNative();
+      SetAdd(signal.#algorithms, algorithm);
+    };
+    removeAbortAlgorithm = (signal, algorithm) => {
+      if (signal.#algorithms !== null) SetDelete(signal.#algorithms, algorithm);
+    };
+    followSignal = (signal, source) => {
+      if (source.#aborted) {
+        signal.#abort(source.#reason);
+        return;
+      }
+      source.#dependents ??= [];
+      ArrayPush(source.#dependents, signal);
+    };
+  }
+}
+
+/** A signal that only the runtime can abort. */
+export function createAbortSignal(): AbortSignal {
+  return new AbortSignal(internal);
+}
+
+function abortError(): DOMException {
+  return new DOMException("This operation was aborted", "AbortError");
+}
+
+/** DOM §3.1. */
+export class AbortController {
+  readonly #signal: AbortSignal = new AbortSignal(internal);
+
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
+  abort(reason?: unknown): void {
+    signalAbort(this.#signal, reason);
+  }
+}
+
+defineInterface(AbortSignal, "AbortSignal");
+defineInterface(AbortController, "AbortController");
+
+provideSignals({
+  isSignal: isAbortSignal,
+  aborted: (signal) => (signal as AbortSignal).aborted,
+  onAbort: (signal, algorithm) => addAbortAlgorithm(signal as AbortSignal, algorithm),
+});

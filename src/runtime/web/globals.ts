@@ -1,0 +1,137 @@
+import { AbortController, AbortSignal } from "./abort.ts";
+import { atob, btoa } from "./base64.ts";
+import { Blob, File } from "./blob.ts";
+import { confine } from "./confine.ts";
+import { console } from "./console.ts";
+import { Crypto, crypto, SubtleCrypto } from "./crypto.ts";
+import { DOMException } from "./dom-exception.ts";
+import { TextDecoder, TextEncoder } from "./encoding.ts";
+import { CloseEvent, CustomEvent, ErrorEvent, MessageEvent, PromiseRejectionEvent } from "./event-kinds.ts";
+import { Event, EventTarget } from "./events.ts";
+import { FormData, isFormData } from "./form-data.ts";
+import { Headers, isHeaders } from "./headers.ts";
+import { queueMicrotask, reportError } from "./microtask.ts";
+import { Navigator, navigator } from "./navigator.ts";
+import { Performance, performance } from "./performance.ts";
+import { ObjectDefineProperty, ReflectOwnKeys } from "./primordials.ts";
+import { isRequest, Request } from "./request.ts";
+import { isResponse, Response } from "./response.ts";
+import { isReadableStream } from "./streams/readable-stream.ts";
+import { isWritableStream } from "./streams/writable-stream.ts";
+import {
+  ByteLengthQueuingStrategy,
+  CountQueuingStrategy,
+  FixedLengthStream,
+  IdentityTransformStream,
+  ReadableByteStreamController,
+  ReadableStream,
+  ReadableStreamBYOBReader,
+  ReadableStreamBYOBRequest,
+  ReadableStreamDefaultController,
+  ReadableStreamDefaultReader,
+  TextDecoderStream,
+  TextEncoderStream,
+  TransformStream,
+  TransformStreamDefaultController,
+  WritableStream,
+  WritableStreamDefaultController,
+  WritableStreamDefaultWriter,
+} from "./streams.ts";
+import { refuseToClone, structuredClone } from "./structured-clone.ts";
+import { clearInterval, clearTimeout, setInterval, setTimeout } from "./timers.ts";
+import { isURL, URL } from "./url.ts";
+import { isURLSearchParams, URLSearchParams } from "./url-search-params.ts";
+
+const interfaces = {
+  AbortController,
+  AbortSignal,
+  Blob,
+  ByteLengthQueuingStrategy,
+  CloseEvent,
+  CountQueuingStrategy,
+  Crypto,
+  CustomEvent,
+  DOMException,
+  ErrorEvent,
+  Event,
+  EventTarget,
+  File,
+  FixedLengthStream,
+  FormData,
+  Headers,
+  IdentityTransformStream,
+  MessageEvent,
+  Navigator,
+  Performance,
+  PromiseRejectionEvent,
+  ReadableByteStreamController,
+  ReadableStream,
+  ReadableStreamBYOBReader,
+  ReadableStreamBYOBRequest,
+  ReadableStreamDefaultController,
+  ReadableStreamDefaultReader,
+  Request,
+  Response,
+  SubtleCrypto,
+  TextDecoder,
+  TextDecoderStream,
+  TextEncoder,
+  TextEncoderStream,
+  TransformStream,
+  TransformStreamDefaultController,
+  URL,
+  URLSearchParams,
+  WritableStream,
+  WritableStreamDefaultController,
+  WritableStreamDefaultWriter,
+  console,
+};
+
+/** Operations and attributes of the global scope: enumerable, unlike interfaces (Web IDL §3.7.6, §3.7.7). */
+const operations = {
+  atob,
+  btoa,
+  clearInterval,
+  clearTimeout,
+  crypto,
+  navigator,
+  performance,
+  queueMicrotask,
+  reportError,
+  setInterval,
+  setTimeout,
+  structuredClone,
+};
+
+function defineAll(scope: object, members: Readonly<Record<string, unknown>>, enumerable: boolean): void {
+  const keys = ReflectOwnKeys(members) as string[];
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] as string;
+    ObjectDefineProperty(scope, key, {
+      __proto__: null,
+      value: members[key],
+      writable: true,
+      enumerable,
+      configurable: true,
+    } as PropertyDescriptor);
+  }
+}
+
+/**
+ * Makes a bare global scope the Workers' one: the Web platform in, and out what would let a Worker past its limits.
+ * Called once, before any code of a Worker runs. Nothing is frozen: it is the Worker's own world.
+ */
+export function installGlobals(scope: Record<string, unknown>): void {
+  confine(scope);
+  refuseToClone("Request", isRequest);
+  refuseToClone("Response", isResponse);
+  refuseToClone("Headers", isHeaders);
+  refuseToClone("FormData", isFormData);
+  refuseToClone("URL", isURL);
+  refuseToClone("URLSearchParams", isURLSearchParams);
+  refuseToClone("ReadableStream", isReadableStream);
+  refuseToClone("WritableStream", isWritableStream);
+  defineAll(scope, interfaces, false);
+  defineAll(scope, operations, true);
+  defineAll(scope, { self: scope }, true);
+}

@@ -1,0 +1,314 @@
+import { type Blob, blobBytes, type File, isBlob, isFile, makeBlob, makeFile } from "./blob.ts";
+import { DOMException, isDOMException } from "./dom-exception.ts";
+import {
+  ArrayBufferDetached,
+  ArrayBufferSlice,
+  ArrayBufferTransfer,
+  ArrayIsArray,
+  ArrayPush,
+  DataViewNative,
+  DateGetTime,
+  DateNative,
+  isArrayBuffer,
+  MapForEach,
+  MapGet,
+  MapHas,
+  MapNative,
+  MapSet,
+  MapSize,
+  ObjectDefineProperty,
+  ObjectHasOwn,
+  ObjectIsEnumerable,
+  ReflectConstruct,
+  ReflectGetOwnPropertyDescriptor,
+  ReflectOwnKeys,
+  RegExpFlags,
+  RegExpNative,
+  RegExpPrototype,
+  RegExpSource,
+  SetAdd,
+  SetForEach,
+  SetNative,
+  SetSize,
+  SymbolIterator,
+  TypedArrayLength,
+  TypedArrayTag,
+  viewBuffer,
+  viewLength,
+  viewOffset,
+} from "./primordials.ts";
+import { isObject, requireArguments, toDictionary } from "./webidl.ts";
+
+/** True when a native getter or method, which checks its receiver itself, accepts `value`. */
+function accepts(test: (value: unknown) => unknown, value: unknown): boolean {
+  try {
+    test(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function unwrapper(prototype: object): (value: unknown) => unknown {
+  const unwrap = prototype.valueOf;
+  return (value) => Reflect.apply(unwrap, value, []);
+}
+
+const unwrapBoolean = unwrapper(Boolean.prototype);
+const unwrapNumber = unwrapper(Number.prototype);
+const unwrapString = unwrapper(String.prototype);
+const unwrapBigInt = unwrapper(BigInt.prototype);
+const unwrapSymbol = unwrapper(Symbol.prototype);
+const ObjectNative = Object;
+
+const weakMapHas = WeakMap.prototype.has;
+const weakSetHas = WeakSet.prototype.has;
+const weakRefDeref = WeakRef.prototype.deref;
+const PromiseNative = Promise;
+
+const isErrorNative = (Error as unknown as { isError?: (value: unknown) => boolean }).isError;
+const objectToString = Object.prototype.toString;
+
+/** True for objects with [[ErrorData]]. */
+export function isError(value: object): boolean {
+  if (isErrorNative !== undefined) return isErrorNative(value);
+  // Before Error.isError: the built-in tag, which an own Symbol.toStringTag alone can hide.
+  return Reflect.apply(objectToString, value, []) === "[object Error]" && !(Symbol.toStringTag in value);
+}
+
+type ErrorClass = new (message?: string) => Error;
+
+const errorClasses = { __proto__: null } as unknown as Record<string, ErrorClass>;
+for (const one of [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError]) {
+  errorClasses[one.name] = one as unknown as ErrorClass;
+}
+
+type ViewClass = (...args: unknown[]) => unknown;
+
+const viewClasses = { __proto__: null } as unknown as Record<string, ViewClass>;
+for (const name of [
+  "Int8Array",
+  "Uint8Array",
+  "Uint8ClampedArray",
+  "Int16Array",
+  "Uint16Array",
+  "Int32Array",
+  "Uint32Array",
+  "Float16Array",
+  "Float32Array",
+  "Float64Array",
+  "BigInt64Array",
+  "BigUint64Array",
+]) {
+  const view = (globalThis as Record<string, unknown>)[name];
+  if (typeof view === "function") viewClasses[name] = view as ViewClass;
+}
+
+function cannotClone(what: string): DOMException {
+  return new DOMException(`cannot clone ${what}`, "DataCloneError");
+}
+
+/** A value whose members are still to be copied. */
+interface Task {
+  readonly from: object;
+  readonly to: object;
+  readonly kind: "object" | "map" | "set";
+}
+
+/** One run of StructuredSerialize and StructuredDeserialize (HTML §2.7.3, §2.7.6) in one go. */
+class Cloner {
+  readonly #seen: Map<object, unknown> = new MapNative();
+  // A list of tasks, not recursion: depth must not be bound by the stack.
+  readonly #tasks: Task[] = [];
+
+  run(value: unknown): unknown {
+    const result = this.#clone(value);
+    for (let i = 0; i < this.#tasks.length; i++) this.#copyMembers(this.#tasks[i] as Task);
+    return result;
+  }
+
+  #clone(value: unknown): unknown {
+    if (typeof value === "symbol") throw cannotClone("a symbol");
+    if (typeof value === "function") throw cannotClone(`function ${value.name}`);
+    if (!isObject(value)) return value;
+    if (MapHas(this.#seen, value)) return MapGet(this.#seen, value);
+    const copy = this.#make(value);
+    MapSet(this.#seen, value, copy);
+    return copy;
+  }
+
+  #make(value: object): object {
+    if (ArrayIsArray(value)) {
+      const copy: unknown[] = [];
+      copy.length = value.length;
+      ArrayPush(this.#tasks, { from: value, to: copy, kind: "object" });
+      return copy;
+    }
+    if (isArrayBuffer(value)) return cloneBuffer(value);
+    const tag = TypedArrayTag(value);
+    if (tag !== undefined) return this.#cloneView(value as ArrayBufferView, tag);
+    if (accepts(viewOffset as (view: unknown) => unknown, value)) {
+      const view = value as DataView;
+      const buffer = this.#clone(viewBuffer(view)) as ArrayBuffer;
+      return new DataViewNative(buffer, viewOffset(view), viewLength(view));
+    }
+    if (accepts(MapSize, value)) {
+      const copy = new MapNative();
+      ArrayPush(this.#tasks, { from: value, to: copy, kind: "map" });
+      return copy;
+    }
+    if (accepts(SetSize, value)) {
+      const copy = new SetNative();
+      ArrayPush(this.#tasks, { from: value, to: copy, kind: "set" });
+      return copy;
+    }
+    if (accepts(DateGetTime, value)) return new DateNative(DateGetTime(value));
+    const wrapped = cloneWrapper(value);
+    if (wrapped !== null) return wrapped;
+    if (isFile(value)) return cloneFile(value);
+    if (isBlob(value)) return makeBlob(blobBytes(value as Blob), (value as Blob).type);
+    if (isDOMException(value)) return new DOMException(value.message, value.name);
+    if (isError(value)) return this.#cloneError(value);
+    if (isRegExp(value)) return new RegExpNative(RegExpSource(value), RegExpFlags(value));
+    refusePlatformObject(value);
+    const copy = {};
+    ArrayPush(this.#tasks, { from: value, to: copy, kind: "object" });
+    return copy;
+  }
+
+  #cloneView(view: ArrayBufferView, tag: string): object {
+    const from = viewBuffer(view);
+    if (isDetached(from)) throw cannotClone("a view of a detached ArrayBuffer");
+    const length = TypedArrayLength(view);
+    const offset = viewOffset(view);
+    const buffer = this.#clone(from);
+    return ReflectConstruct(viewClasses[tag] as ViewClass, [buffer, offset, length]) as object;
+  }
+
+  #cloneError(error: object): Error {
+    const { name, stack, cause } = error as { name?: unknown; stack?: unknown; cause?: unknown };
+    const Class = errorClasses[`${name as string}`] ?? Error;
+    const message = ReflectGetOwnPropertyDescriptor(error, "message");
+    const copy = new Class();
+    if (message !== undefined && "value" in message) hide(copy, "message", `${message.value as string}`);
+    hide(copy, "stack", typeof stack === "string" ? stack : "");
+    if (ObjectHasOwn(error, "cause")) {
+      MapSet(this.#seen, error, copy);
+      hide(copy, "cause", this.#clone(cause));
+    }
+    return copy;
+  }
+
+  #copyMembers(task: Task): void {
+    if (task.kind === "map") {
+      const { to } = task as { to: Map<unknown, unknown> } & Task;
+      MapForEach(task.from as Map<unknown, unknown>, (value, key) => {
+        MapSet(to, this.#clone(key), this.#clone(value));
+      });
+      return;
+    }
+    if (task.kind === "set") {
+      const { to } = task as { to: Set<unknown> } & Task;
+      SetForEach(task.from as Set<unknown>, (value) => SetAdd(to, this.#clone(value)));
+      return;
+    }
+    const keys = ReflectOwnKeys(task.from);
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i] as string;
+      if (typeof key !== "string" || !ObjectIsEnumerable(task.from, key)) continue;
+      const value = this.#clone((task.from as Record<string, unknown>)[key]);
+      ObjectDefineProperty(task.to, key, {
+        __proto__: null,
+        value,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      } as PropertyDescriptor);
+    }
+  }
+}
+
+function hide(target: object, key: string, value: unknown): void {
+  ObjectDefineProperty(target, key, {
+    __proto__: null,
+    value,
+    writable: true,
+    configurable: true,
+  } as PropertyDescriptor);
+}
+
+function isDetached(buffer: ArrayBuffer): boolean {
+  return isArrayBuffer(buffer) && ArrayBufferDetached(buffer);
+}
+
+function cloneBuffer(buffer: ArrayBuffer): ArrayBuffer {
+  if (ArrayBufferDetached(buffer)) throw cannotClone("a detached ArrayBuffer");
+  return ArrayBufferSlice(buffer, 0);
+}
+
+function cloneFile(file: File): File {
+  return makeFile(blobBytes(file), file.name, file.type, file.lastModified);
+}
+
+function cloneWrapper(value: object): object | null {
+  if (accepts(unwrapBoolean, value)) return ObjectNative(unwrapBoolean(value));
+  if (accepts(unwrapNumber, value)) return ObjectNative(unwrapNumber(value));
+  if (accepts(unwrapString, value)) return ObjectNative(unwrapString(value));
+  if (accepts(unwrapBigInt, value)) return ObjectNative(unwrapBigInt(value));
+  if (accepts(unwrapSymbol, value)) throw cannotClone("a symbol");
+  return null;
+}
+
+function isRegExp(value: object): boolean {
+  // The prototype itself answers too, though it is no regular expression.
+  return value !== RegExpPrototype && accepts(RegExpSource, value);
+}
+
+/** Objects with internal slots that have no serialisation (HTML §2.7.3, steps 21 to 24). */
+function refusePlatformObject(value: object): void {
+  if (value instanceof PromiseNative) throw cannotClone("a Promise");
+  if (accepts((other) => Reflect.apply(weakMapHas, other, [value]), value)) throw cannotClone("a WeakMap");
+  if (accepts((other) => Reflect.apply(weakSetHas, other, [value]), value)) throw cannotClone("a WeakSet");
+  if (accepts((other) => Reflect.apply(weakRefDeref, other, []), value)) throw cannotClone("a WeakRef");
+  for (let i = 0; i < platform.length; i++) {
+    if ((platform[i] as PlatformClass).is(value))
+      throw cannotClone(`a ${(platform[i] as PlatformClass).name}`);
+  }
+}
+
+interface PlatformClass {
+  readonly name: string;
+  is(value: object): boolean;
+}
+
+const platform: PlatformClass[] = [];
+
+/** Says which of the runtime's own objects cannot be cloned. */
+export function refuseToClone(name: string, is: (value: unknown) => boolean): void {
+  ArrayPush(platform, { name, is });
+}
+
+/** HTML §2.7.10. ArrayBuffers can be transferred. */
+export function structuredClone(value: unknown, options?: { transfer?: Iterable<object> }): unknown {
+  requireArguments(arguments.length, 1, "structuredClone");
+  const dictionary = toDictionary(options, "options");
+  const given = dictionary === null ? undefined : dictionary["transfer"];
+  const buffers: ArrayBuffer[] = [];
+  if (given !== undefined) {
+    if (!isObject(given) || typeof (given as Iterable<object>)[SymbolIterator] !== "function") {
+      throw new TypeError("cannot clone: transfer is not iterable");
+    }
+    for (const item of given as Iterable<object>) {
+      if (!isArrayBuffer(item)) throw cannotClone("with that transfer list: an item is not an ArrayBuffer");
+      if (ArrayBufferDetached(item)) throw cannotClone("with that transfer list: an ArrayBuffer is detached");
+      for (let i = 0; i < buffers.length; i++) {
+        if (buffers[i] === item) throw cannotClone("with that transfer list: an ArrayBuffer is in it twice");
+      }
+      ArrayPush(buffers, item);
+    }
+  }
+  const copy = new Cloner().run(value);
+  // Cloning may throw, so buffers are detached only now. Their bytes were copied: the copy is the transferred one.
+  for (let i = 0; i < buffers.length; i++) ArrayBufferTransfer(buffers[i] as ArrayBuffer);
+  return copy;
+}

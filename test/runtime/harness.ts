@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import ivm from "isolated-vm";
+import { parseUrlForGuest, setUrlPartForGuest } from "../../src/wire/url.ts";
+
+/** What a test function gets, in Node and in the isolate alike; it must not refer to anything else of its file. */
+export interface Helper {
+  /** The name of the error that `action` throws, or a text that says it threw none. */
+  error(action: () => unknown): string;
+  /** The same for a promise. */
+  rejection(promise: unknown): Promise<string>;
+  /** A body's or a stream's chunks, each as an array of bytes or as it is. */
+  chunks(stream: ReadableStream): Promise<unknown[]>;
+  bytes(view: ArrayBuffer | ArrayBufferView): number[];
+}
+
+export type Scenario = (t: Helper) => unknown;
+
+function makeHelper(): Helper {
+  const nameOf = (error: unknown): string => (error as { name?: string } | null)?.name ?? `thrown ${error}`;
+  const bytes = (view: ArrayBuffer | ArrayBufferView): number[] => [
+    ...(ArrayBuffer.isView(view)
+      ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+      : new Uint8Array(view)),
+  ];
+  return {
+    error(action) {
+      try {
+        action();
+        return "nothing thrown";
+      } catch (error) {
+        return nameOf(error);
+      }
+    },
+    async rejection(promise) {
+      try {
+        await promise;
+        return "not rejected";
+      } catch (error) {
+        return nameOf(error);
+      }
+    },
+    async chunks(stream) {
+      const chunks: unknown[] = [];
+      for await (const chunk of stream as unknown as AsyncIterable<unknown>) {
+        chunks.push(chunk instanceof Uint8Array ? bytes(chunk) : chunk);
+      }
+      return chunks;
+    },
+    bytes,
+  };
+}
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+
+/** The Web platform as one script, with what the bridge uses on `web`. */
+const entry = `
+  import { installGlobals } from "../../src/runtime/web/globals.ts";
+  import { setHost } from "../../src/runtime/web/host.ts";
+  import { fireTimer } from "../../src/runtime/web/timers.ts";
+  import { requestFromHost, takeRequestParts } from "../../src/runtime/web/request.ts";
+  import { responseFromHost, takeResponseParts } from "../../src/runtime/web/response.ts";
+  import { fromBlock, toBlock } from "../../src/runtime/web/headers.ts";
+  import { parsePlain } from "../../src/runtime/web/url-record.ts";
+  import { encodeUtf8 } from "../../src/runtime/web/utf8.ts";
+  export { installGlobals, setHost, fireTimer, requestFromHost, takeRequestParts, responseFromHost,
+    takeResponseParts, fromBlock, toBlock, parsePlain, encodeUtf8 };
+`;
+
+let bundled: Promise<string> | null = null;
+
+export function bundleRuntime(contents: string = entry, minify = false): Promise<string> {
+  const make = async (): Promise<string> => {
+    const result = await build({
+      stdin: { contents, resolveDir: here, loader: "ts" },
+      bundle: true,
+      write: false,
+      format: "iife",
+      globalName: "web",
+      platform: "neutral",
+      target: "es2024",
+      charset: "utf8",
+      minify,
+      mainFields: ["module", "main"],
+      conditions: ["workerd", "worker", "import"],
+    });
+    return result.outputFiles[0]?.text ?? "";
+  };
+  if (contents !== entry || minify) return make();
+  bundled ??= make();
+  return bundled;
+}
+
+/** One isolate with the Web platform in it. */
+export class Guest {
+  readonly isolate: ivm.Isolate;
+  readonly context: ivm.Context;
+  readonly logs: string[] = [];
+  readonly exceptions: string[] = [];
+  readonly #timers = new Map<number, NodeJS.Timeout>();
+  readonly #pending = new Map<number, { resolve(value: string): void; reject(error: Error): void }>();
+  #lastRun = 0;
+
+  private constructor(source: string) {
+    this.isolate = new ivm.Isolate({ memoryLimit: 256 });
+    this.context = this.isolate.createContextSync();
+    this.context.evalSync(source, { filename: "runtime.js" });
+    this.#install();
+  }
+
+  static async create(): Promise<Guest> {
+    return new Guest(await bundleRuntime());
+  }
+
+  #install(): void {
+    this.context.evalClosureSync(
+      `const [parseUrl, setUrlPart, log, setTimer, clearTimer, random, digest, report, settle] = [$0, $1, $2, $3, $4, $5, $6, $7, $8];
+       web.setHost({
+         parseUrl, setUrlPart, log, setTimer, clearTimer, random,
+         async digest(algorithm, bytes) { return digest(algorithm, bytes.buffer); },
+         reportException(error) { report(String(error && error.message !== undefined ? error.message : error)); },
+       });
+       web.installGlobals(globalThis);
+       globalThis.settle = settle;
+       globalThis.helper = (${makeHelper.toString()})();`,
+      [
+        new ivm.Callback(parseUrlForGuest),
+        new ivm.Callback(setUrlPartForGuest),
+        new ivm.Callback((level: string, text: string) => {
+          this.logs.push(`${level}: ${text}`);
+        }),
+        new ivm.Callback((id: number, ms: number) => this.#setTimer(id, ms)),
+        new ivm.Callback((id: number) => {
+          clearTimeout(this.#timers.get(id));
+          this.#timers.delete(id);
+        }),
+        new ivm.Callback((length: number) =>
+          new ivm.ExternalCopy(new Uint8Array(randomBytes(length)).buffer).copyInto(),
+        ),
+        new ivm.Callback((algorithm: string, bytes: ArrayBuffer) => {
+          const hash = createHash(algorithm.replace("-", "")).update(new Uint8Array(bytes)).digest();
+          return new ivm.ExternalCopy(new Uint8Array(hash).buffer).copyInto();
+        }),
+        new ivm.Callback((message: string) => {
+          this.exceptions.push(message);
+        }),
+        new ivm.Callback((run: number, failed: boolean, text: string) => {
+          const waiting = this.#pending.get(run);
+          this.#pending.delete(run);
+          if (failed) waiting?.reject(new Error(text));
+          else waiting?.resolve(text);
+        }),
+      ],
+    );
+  }
+
+  #setTimer(id: number, ms: number): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(id);
+      this.context.evalSync(`web.fireTimer(${id})`);
+    }, ms);
+    this.#timers.set(id, timer);
+  }
+
+  get pendingTimers(): number {
+    return this.#timers.size;
+  }
+
+  /** Runs a function in the isolate and gives its result, awaited, as JSON has it. */
+  async run(scenario: Scenario | string): Promise<unknown> {
+    const run = ++this.#lastRun;
+    const text = new Promise<string>((resolve, reject) => {
+      this.#pending.set(run, { resolve, reject });
+    });
+    this.context.evalSync(
+      `(async () => (${scenario.toString()})(helper))().then(
+         (value) => settle(${run}, false, JSON.stringify(value) ?? "null"),
+         (error) => settle(${run}, true, String(error?.stack ?? error)),
+       ); undefined`,
+      { filename: "scenario.js" },
+    );
+    return JSON.parse(await text);
+  }
+
+  dispose(): void {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    this.isolate.dispose();
+  }
+}
+
+/** Runs the function here in Node and in the isolate, and demands the same result. */
+export async function same(guest: Guest, scenario: Scenario): Promise<void> {
+  const expected = JSON.parse(JSON.stringify(await scenario(makeHelper())) ?? "null");
+  assert.deepEqual(await guest.run(scenario), expected);
+}
