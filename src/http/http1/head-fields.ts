@@ -48,7 +48,13 @@ export class HeadFields {
       const end = marks[i + 3] as number;
       if (line > run) text += head.slice(run, line);
       run = end + 2;
-      this.#take(marks[i] as FieldKind, trimmed(head, marks[i + 2] as number, end));
+      const kind = marks[i] as FieldKind;
+      // A tab after the coding is white space to us and part of the coding to llhttp and others, which then see another
+      // framing than we do. Nobody sends one in good faith.
+      if (kind === TRANSFER_ENCODING && head.slice(marks[i + 2], end).includes("\t")) {
+        throw malformed("a tab stands in Transfer-Encoding");
+      }
+      this.#take(kind, trimmed(head, marks[i + 2] as number, end));
     }
     if (run < to) text += head.slice(run, to);
     this.text = this.#named === null ? text : withoutNames(text, this.#named);

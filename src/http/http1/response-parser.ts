@@ -41,6 +41,8 @@ export class ResponseParser extends MessageParser implements ResponseParserApi {
   #method = "GET";
   #status = 0;
   #interim = 0;
+  /** An interim response has announced the close that comes after the final one (RFC 9112 §9.6). */
+  #closes = false;
 
   constructor(limits: ParserLimits) {
     super(limits);
@@ -50,6 +52,7 @@ export class ResponseParser extends MessageParser implements ResponseParserApi {
   expect(method: string): void {
     this.#method = method;
     this.#interim = 0;
+    this.#closes = false;
   }
 
   /** The space after the status may be missing when there is no reason; origins often leave it out (§4). */
@@ -82,10 +85,10 @@ export class ResponseParser extends MessageParser implements ResponseParserApi {
 
     if (status < 200) return this.#readInterim(status);
     const kind = this.#bodyKind(head);
-    const reusable = this.minor === 1 ? !fields.close : fields.keepAlive && !fields.close;
+    const persists = (this.minor === 1 || fields.keepAlive) && !fields.close && !this.#closes;
     this.framing = {
       length: kind === "fixed" ? fields.contentLength : kind === "none" ? 0 : -1,
-      keepAlive: reusable && kind !== "untilClose" && !this.#leavesDoubt(status),
+      keepAlive: persists && kind !== "untilClose" && !this.#leavesDoubt(status),
     };
     return kind;
   }
@@ -100,7 +103,8 @@ export class ResponseParser extends MessageParser implements ResponseParserApi {
       throw malformed("a 1xx response claims a body");
     }
     if (++this.#interim > MAX_INTERIM) throw malformed(`more than ${MAX_INTERIM} interim responses`);
-    this.framing = { length: 0, keepAlive: status !== 101 };
+    if (this.fields.close) this.#closes = true;
+    this.framing = { length: 0, keepAlive: status !== 101 && !this.#closes };
     return status === 101 ? "none" : "interim";
   }
 
