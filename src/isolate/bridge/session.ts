@@ -324,6 +324,7 @@ export class Session implements Enterable {
     );
     if (this.incoming.size > 0 || this.outs.size > 0 || this.sockets.size > 0) return;
     // Nobody is left who could read what was fetched and not read: give those connections back.
+    if (this.bodies.size === 0) return;
     const error = new ProxyError("client_disconnected", "cannot keep the body: the Worker did not read it");
     for (const body of this.bodies.values()) body.cancel(error);
     this.bodies.clear();
