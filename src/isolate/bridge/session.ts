@@ -319,9 +319,11 @@ export class Session implements Enterable {
   done(id: number): void {
     const incoming = this.incoming.get(id);
     this.incoming.delete(id);
-    incoming?.fail(
-      new ProxyError("worker_bad_response", "cannot answer: the Worker ended without a response"),
-    );
+    if (incoming?.settled === false) {
+      incoming.fail(
+        new ProxyError("worker_bad_response", "cannot answer: the Worker ended without a response"),
+      );
+    }
     if (this.incoming.size > 0 || this.outs.size > 0 || this.sockets.size > 0) return;
     // Nobody is left who could read what was fetched and not read: give those connections back.
     if (this.bodies.size === 0) return;
