@@ -5,6 +5,15 @@ import { type ByteStream, type ClientFacts, Exchange } from "../../http/exchange
 import type { RequestHead, ResponseHead } from "../../http/message.ts";
 import type { Session } from "./session.ts";
 
+/** Facts of a client for exchanges that no client's exchange led to. */
+export const noClient: ClientFacts = {
+  address: "",
+  port: 0,
+  socket: "",
+  secure: false,
+  httpVersion: "HTTP/1.1",
+};
+
 /** A request that a Worker sends through a binding: its answer goes to the guest. */
 export class GuestFetch extends Exchange {
   readonly id: number;

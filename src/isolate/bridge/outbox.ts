@@ -63,3 +63,8 @@ export class OutboxReader {
     return this.#drained.bytes.subarray(offset, offset + length);
   }
 }
+
+/** A guest that numbers two things alike has lost its senses; to go on would leak the first. */
+export function demandNew(exists: boolean, what: string): void {
+  if (exists) throw new Error(`the number of ${what} is used twice`);
+}

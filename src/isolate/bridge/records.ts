@@ -6,11 +6,11 @@ import { type HeaderBlock, validName, validValue } from "../../http/header-block
 import { RequestHead, ResponseHead } from "../../http/message.ts";
 import * as wire from "../../wire/ops.ts";
 import { cleanHeaders } from "./clean-headers.ts";
-import { GuestFetch } from "./guest-fetch.ts";
+import { GuestFetch, noClient } from "./guest-fetch.ts";
 import { GuestSocket } from "./guest-socket.ts";
 import { HeldBody } from "./held-body.ts";
-import { type Drained, OutboxReader } from "./outbox.ts";
-import { demandNew, noClient, type Session } from "./session.ts";
+import { type Drained, demandNew, OutboxReader } from "./outbox.ts";
+import type { Session } from "./session.ts";
 import { splitBody } from "./split-body.ts";
 
 const levels = ["debug", "info", "warn", "error"] as const;

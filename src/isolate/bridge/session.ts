@@ -1,7 +1,7 @@
 import { newErrorId } from "../../errors/error-id.ts";
 import { type ErrorCode, ProxyError } from "../../errors/proxy-error.ts";
 import type { BodySource } from "../../http/body.ts";
-import type { ClientFacts, Exchange } from "../../http/exchange.ts";
+import type { Exchange } from "../../http/exchange.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import type { ServiceContext } from "../../services/context.ts";
 import type { Service, Tunnel } from "../../services/service.ts";
@@ -15,7 +15,7 @@ import { HeldBody } from "./held-body.ts";
 import { Inbox } from "./inbox.ts";
 import { type Entrypoint, IncomingRequest, IncomingTunnel } from "./incoming.ts";
 import { Limits, type LimitValues } from "./limits.ts";
-import { Drained } from "./outbox.ts";
+import { Drained, demandNew } from "./outbox.ts";
 import { Records } from "./records.ts";
 import { Relay } from "./relay.ts";
 import type { Enterable, Turn } from "./turn.ts";
@@ -42,15 +42,6 @@ export interface SessionOwner {
 }
 
 type Incoming = IncomingRequest | IncomingTunnel;
-
-/** Facts of a client for exchanges that no client's exchange led to. */
-export const noClient: ClientFacts = {
-  address: "",
-  port: 0,
-  socket: "",
-  secure: false,
-  httpVersion: "HTTP/1.1",
-};
 
 const versions: Readonly<Record<string, number>> = { "HTTP/1.0": 10, "HTTP/1.1": 11, "HTTP/2": 20 };
 
@@ -482,11 +473,6 @@ export class Session implements Enterable {
       out.finish(new ProxyError("worker_hung", "cannot go on with the body: the Worker's stream never ends"));
     }
   }
-}
-
-/** A guest that numbers two things alike has lost its senses; to go on would leak the first. */
-export function demandNew(exists: boolean, what: string): void {
-  if (exists) throw new Error(`the number of ${what} is used twice`);
 }
 
 const nothing = new Uint8Array(0);
