@@ -1,6 +1,12 @@
 import { ProxyError } from "../errors/proxy-error.ts";
 import type { HeaderBlock } from "./header-block.ts";
 
+/** Whose bytes a sink was lent. */
+export interface Lender {
+  /** The sink is done with the bytes. Called once at most; if it is not called, the lender only has to make new room. */
+  giveBack(): void;
+}
+
 /**
  * Where the bytes of a body go. A sink is written to by exactly one source. After `end` or `fail` it gets nothing more.
  */
@@ -10,6 +16,11 @@ export interface BodySink {
    * called.
    */
   write(chunk: Uint8Array): boolean;
+  /**
+   * Like `write`, with bytes that stay the lender's: the sink may use them until it gives them back, and no longer. It
+   * lets a large body pass through with the same few buffers. Optional: a sink without it is given bytes of its own.
+   */
+  lend?(chunk: Uint8Array, lender: Lender): boolean;
   /** The body is whole. `trailers` are forwarded as trailers, never merged into the header (RFC 9110 §6.5). */
   end(trailers: HeaderBlock | null): void;
   /** The body broke off; what was written must not pass for a whole one. */

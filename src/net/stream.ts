@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import { ProxyError } from "../errors/proxy-error.ts";
-import type { BodySink, BodySource } from "../http/body.ts";
+import type { BodySink, BodySource, Lender } from "../http/body.ts";
 import type { ByteStream, StreamSink } from "../http/exchange.ts";
+import { noLender } from "./read-buffer.ts";
 import { type TimerOwner, type TimerWheel, WheelTimer } from "./timer-wheel.ts";
 import { Transport, type TransportOwner } from "./transport.ts";
 
@@ -87,10 +88,14 @@ export class TransportStream implements ByteStream, BodySource, StreamSink, Tran
   }
 
   write(chunk: Uint8Array): boolean {
+    return this.lend(chunk, noLender);
+  }
+
+  lend(chunk: Uint8Array, lender: Lender): boolean {
     if (this.#transport.destroyed) return false;
     this.#moved();
     this.written += chunk.length;
-    return this.#transport.bytes(chunk);
+    return this.#transport.lend(chunk, lender);
   }
 
   end(): void {
@@ -108,11 +113,10 @@ export class TransportStream implements ByteStream, BodySource, StreamSink, Tran
 
   onBytes(bytes: Buffer): void {
     this.#moved();
-    const chunk = this.#transport.own(bytes);
     if (this.#holding || this.#sink === null) {
-      this.#waiting.push(chunk);
+      this.#waiting.push(this.#transport.own(bytes));
       this.#transport.pause();
-    } else if (!this.#sink.write(chunk)) {
+    } else if (!this.#transport.deliver(bytes, this.#sink)) {
       this.#holding = true;
       this.#transport.pause();
     }
@@ -144,8 +148,9 @@ export class TransportStream implements ByteStream, BodySource, StreamSink, Tran
     const source = this.#source;
     this.#sink = null;
     this.#source = null;
-    if (!this.#writeEnded) source?.cancel(broken);
+    // First the sink, which closes with a reset; after a cancel it would close as if all had been said.
     if (!this.#endDelivered) sink?.fail(broken);
+    if (!this.#writeEnded) source?.cancel(broken);
     const { closed } = this;
     this.closed = null;
     closed?.();

@@ -1,4 +1,6 @@
 import * as net from "node:net";
+import type { BodySink, Lender } from "../http/body.ts";
+import { noLender, ReadBuffer } from "./read-buffer.ts";
 import { beginTurn, endTurn, flushLater } from "./turn.ts";
 
 /** Hears what happens on a transport. */
@@ -17,14 +19,17 @@ export interface TransportOwner {
 
 const readBytes = 65_536;
 
-/** A read of this size means that more follows; smaller ones are cheaper to copy than a buffer is to make. */
-const bulkBytes = 32_768;
+/** A read of this size means that more follows, which is worth a buffer of its own; smaller ones are copied. */
+const bulkBytes = 16_384;
 
 /** Text and small chunks up to this size are joined into one string, and so into one write. */
 const joinBytes = 4_096;
 
 /** Written bytes that may wait in user space before `write` asks to hold still. */
 const highWater = 65_536;
+
+/** From here on a socket tells when all is written, which also gives lent buffers back. */
+const writableHighWaterMark = 16_384;
 
 /** Input of all transports that wait for a short message; its content is gone when `onBytes` has returned. */
 const shared: Buffer = Buffer.allocUnsafeSlow(readBytes);
@@ -46,8 +51,9 @@ export class Transport {
   #paused = false;
   #ending = false;
   #error: Error | null = null;
-  /** Where the next read goes, when the socket reads into our buffers. */
-  #buffer: Buffer = shared;
+  /** Where the next read goes in place of the shared buffer. */
+  #buffer: ReadBuffer | null = null;
+  #lenders: Lender[] = [];
   #read = 0;
   /** The bytes in hand belong to whoever takes them. */
   #owned: boolean;
@@ -58,7 +64,7 @@ export class Transport {
     const socket = make(this);
     this.socket = socket;
     if (owned) socket.on("data", (bytes: Buffer) => this.#take(bytes));
-    socket.on("drain", () => this.owner.onDrain());
+    socket.on("drain", () => this.#onDrain());
     socket.on("end", () => this.owner.onEnd());
     socket.on("error", (error) => {
       this.#error = error;
@@ -78,7 +84,7 @@ export class Transport {
     return new Transport(
       owner,
       (transport) => {
-        const options = { handle, allowHalfOpen: true, onread: transport.#onread() };
+        const options = { handle, allowHalfOpen: true, writableHighWaterMark, onread: transport.#onread() };
         const socket = new net.Socket(options as net.SocketConstructorOpts);
         socket.resume();
         return socket;
@@ -92,7 +98,8 @@ export class Transport {
     return new Transport(
       owner,
       (transport) => {
-        const socket = net.connect({ ...options, allowHalfOpen: true, onread: transport.#onread() });
+        const own = { allowHalfOpen: true, writableHighWaterMark, onread: transport.#onread() };
+        const socket = net.connect({ ...options, ...own });
         socket.on("connect", () => transport.owner.onConnect());
         return socket;
       },
@@ -125,14 +132,21 @@ export class Transport {
     return this.socket.writableLength + this.#text.length;
   }
 
-  /** Input that is to be kept after `onBytes` has returned: the bytes themselves when that is possible, or a copy. */
+  /** Input that is to be kept after `onBytes` has returned. */
   own(bytes: Uint8Array): Uint8Array {
-    if (this.#owned) return bytes;
-    if (this.#buffer !== shared && bytes.length >= bulkBytes) {
-      this.#buffer = shared;
-      return bytes;
+    return this.#owned ? bytes : Buffer.from(bytes);
+  }
+
+  /** Hands input to a sink, without a copy where that can be. @returns what the sink does */
+  deliver(bytes: Uint8Array, sink: BodySink): boolean {
+    if (this.#owned) return sink.write(bytes);
+    if (sink.lend === undefined) return sink.write(Buffer.from(bytes));
+    const buffer = this.#buffer;
+    if (buffer !== null && bytes.buffer === buffer.bytes.buffer) {
+      buffer.lend();
+      return sink.lend(bytes, buffer);
     }
-    return Buffer.from(bytes);
+    return bytes.length <= joinBytes ? sink.lend(bytes, noLender) : sink.write(Buffer.from(bytes));
   }
 
   /** Adds Latin-1 text to the output. It leaves at the end of the turn, with what else was written in it. */
@@ -147,10 +161,16 @@ export class Transport {
    * @returns false when the caller should hold still until `onDrain`.
    */
   bytes(chunk: Uint8Array): boolean {
+    return this.lend(chunk, noLender);
+  }
+
+  /** The same with bytes that are the lender's, and are given back when the kernel has them. */
+  lend(chunk: Uint8Array, lender: Lender): boolean {
     if (chunk.length <= joinBytes) {
       this.#text += latin1(chunk);
       if (this.#text.length > highWater) this.flush();
       else this.#queue();
+      lender.giveBack();
       return this.socket.writableLength < highWater;
     }
     const { socket } = this;
@@ -165,7 +185,10 @@ export class Transport {
       socket.uncork();
     }
     // What `write` returns does not count: it is false for a large chunk even if the kernel took it at once.
-    return socket.writableLength < highWater;
+    const waiting = socket.writableLength;
+    if (waiting === 0) lender.giveBack();
+    else if (lender !== noLender) this.#lenders.push(lender);
+    return waiting < highWater;
   }
 
   /** Hands the output to the kernel. The end of a turn does so by itself. */
@@ -237,9 +260,27 @@ export class Transport {
   }
 
   #nextBuffer(): Buffer {
-    if (this.#read < bulkBytes) this.#buffer = shared;
-    else if (this.#buffer === shared) this.#buffer = Buffer.allocUnsafeSlow(readBytes);
-    return this.#buffer;
+    const buffer = this.#buffer;
+    if (this.#read >= bulkBytes) {
+      if (buffer?.whole === true) return buffer.bytes;
+      buffer?.release();
+      this.#buffer = ReadBuffer.take();
+      return this.#buffer.bytes;
+    }
+    if (buffer !== null) {
+      buffer.release();
+      this.#buffer = null;
+    }
+    return shared;
+  }
+
+  #onDrain(): void {
+    if (this.#lenders.length > 0) {
+      const lenders = this.#lenders;
+      this.#lenders = [];
+      for (const lender of lenders) lender.giveBack();
+    }
+    this.owner.onDrain();
   }
 
   #take(bytes: Buffer): void {

@@ -443,7 +443,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
       );
       return;
     }
-    if (!body.deliver(this.transport.own(chunk)) && this.#state === READING_BODY) {
+    if (!body.deliver(chunk, this.transport) && this.#state === READING_BODY) {
       this.#clock.stop();
       this.#armIn(0);
     }

@@ -1,5 +1,6 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
-import { type BodySink, type BodySource, BytesBody } from "../body.ts";
+import { noLender } from "../../net/read-buffer.ts";
+import { type BodySink, type BodySource, BytesBody, type Lender } from "../body.ts";
 import { type ByteStream, type ClientFacts, Exchange } from "../exchange.ts";
 import type { HeaderBlock } from "../header-block.ts";
 import { chunkPrefix, chunkSuffix, interimHead, lastChunk, responseHead } from "../http1/writer.ts";
@@ -160,6 +161,10 @@ export class DownstreamExchange extends Exchange implements BodySink {
   }
 
   write(chunk: Uint8Array): boolean {
+    return this.lend(chunk, noLender);
+  }
+
+  lend(chunk: Uint8Array, lender: Lender): boolean {
     if (this.#state !== RESPONDING) return false;
     const { length } = chunk;
     const { transport } = this.#connection;
@@ -169,7 +174,7 @@ export class DownstreamExchange extends Exchange implements BodySink {
       // An empty chunk would be the last one.
       if (length === 0) return true;
       transport.text(chunkPrefix(length));
-      more = transport.bytes(chunk);
+      more = transport.lend(chunk, lender);
       transport.text(chunkSuffix);
     } else {
       if (this.#framing === COUNTED) {
@@ -179,7 +184,7 @@ export class DownstreamExchange extends Exchange implements BodySink {
           return false;
         }
       }
-      more = transport.bytes(chunk);
+      more = transport.lend(chunk, lender);
     }
     if (!more) {
       this.#blocked = true;

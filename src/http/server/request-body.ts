@@ -1,4 +1,5 @@
 import type { ProxyError } from "../../errors/proxy-error.ts";
+import type { Transport } from "../../net/transport.ts";
 import type { BodySink, BodySource } from "../body.ts";
 import type { HeaderBlock } from "../header-block.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
@@ -54,11 +55,11 @@ export class RequestBody implements BodySource {
   }
 
   /** @returns false when the connection is to hold still until `bodyResumed`. */
-  deliver(chunk: Uint8Array): boolean {
+  deliver(chunk: Uint8Array, transport: Transport): boolean {
     if (this.#sink === null) return true;
     // Set beforehand, so that a sink which resumes from within `write` is heard.
     this.#holding = true;
-    if (this.#sink.write(chunk)) this.#holding = false;
+    if (transport.deliver(chunk, this.#sink)) this.#holding = false;
     return !this.#holding;
   }
 

@@ -230,7 +230,7 @@ export class UpstreamConnection implements TransportOwner, TimerOwner {
         else exchange.onHead(parser.head, parser.framing.length, parser.framing.keepAlive);
         return true;
       case DATA:
-        exchange.onData(this.transport.own(parser.chunk));
+        exchange.onData(parser.chunk, this.transport);
         return true;
       case END:
         exchange.onEnd(parser.trailers);

@@ -1,9 +1,11 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
-import type { BodySink, BodySource } from "../../http/body.ts";
+import type { BodySink, BodySource, Lender } from "../../http/body.ts";
 import type { Exchange, ExchangeHandler } from "../../http/exchange.ts";
 import type { HeaderBlock } from "../../http/header-block.ts";
 import { chunkPrefix, chunkSuffix, lastChunk, requestHead } from "../../http/http1/writer.ts";
 import { type RequestHead, type ResponseHead, responseIsBodiless } from "../../http/message.ts";
+import { noLender } from "../../net/read-buffer.ts";
+import type { Transport } from "../../net/transport.ts";
 import type { UpstreamPool } from "./pool.ts";
 import type { Upstream } from "./upstream.ts";
 import type { UpstreamConnection } from "./upstream-connection.ts";
@@ -160,7 +162,7 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     this.#exchange.respond(head, null);
   }
 
-  onData(chunk: Uint8Array): void {
+  onData(chunk: Uint8Array, transport: Transport): void {
     this.#received += chunk.length;
     if (this.#discarding) {
       if (this.#received > discardBytes) this.#drop();
@@ -168,7 +170,8 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     }
     // Set beforehand, so that a sink which resumes from within `write` is heard.
     this.#holding = true;
-    if (this.#sink?.write(chunk) === true) this.#holding = false;
+    const sink = this.#sink;
+    if (sink !== null && transport.deliver(chunk, sink)) this.#holding = false;
     else if (this.#holding && this.#state === READING) this.#arm(0);
   }
 
@@ -267,6 +270,10 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
   // --- the request's body, as its sink
 
   write(chunk: Uint8Array): boolean {
+    return this.lend(chunk, noLender);
+  }
+
+  lend(chunk: Uint8Array, lender: Lender): boolean {
     const connection = this.#connection;
     if (this.#state === DONE || connection === null) return false;
     const { transport } = connection;
@@ -278,10 +285,10 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
         );
         return false;
       }
-      this.#blocked = !transport.bytes(chunk);
+      this.#blocked = !transport.lend(chunk, lender);
     } else if (chunk.length > 0) {
       transport.text(chunkPrefix(chunk.length));
-      this.#blocked = !transport.bytes(chunk);
+      this.#blocked = !transport.lend(chunk, lender);
       transport.text(chunkSuffix);
     }
     if (this.#blocked && this.#state === ASKING) this.#arm(this.#upstream.config.timeouts.idle);
