@@ -38,6 +38,7 @@ export function parseContentLength(value: string): number {
  */
 export function checkTransferCodings(value: string): void {
   if (value === "chunked") return;
+  if (value.length > 256) throw malformed("Transfer-Encoding is too long");
   const codings = value.split(",").map((coding) => trimmed(coding, 0, coding.length).toLowerCase());
   if (codings.at(-1) !== "chunked") throw malformed("the last transfer coding is not chunked");
   for (const coding of codings.slice(0, -1)) {

@@ -12,7 +12,10 @@ import {
   UPGRADE,
 } from "./field-kind.ts";
 import { listOf, parseContentLength, withoutNames } from "./field-values.ts";
-import { malformed } from "./violation.ts";
+import { malformed, Violation } from "./violation.ts";
+
+/** Members of all lists in a head that are read as such; thousands of them would cost more than the rest of the head. */
+const MAX_MEMBERS = 128;
 
 /** What the marked fields of one head say. One object a parser, filled anew for each head. */
 export class HeadFields {
@@ -33,6 +36,7 @@ export class HeadFields {
   acceptsTrailers = false;
   /** Names that Connection lists and that are not dropped anyway. */
   #named: Set<string> | null = null;
+  #members = 0;
 
   /**
    * Takes the marked lines out of `head`, and reads them. `marks` is a FieldScanner's; the field lines begin at `from`
@@ -61,6 +65,7 @@ export class HeadFields {
   }
 
   #clear(): void {
+    this.#members = 0;
     this.hosts = 0;
     this.host = "";
     this.contentLength = -1;
@@ -91,16 +96,25 @@ export class HeadFields {
         this.#takeConnection(value);
         break;
       case UPGRADE:
-        this.protocols = [...(this.protocols ?? []), ...listOf(value)];
+        this.protocols ??= [];
+        this.protocols.push(...this.#listOf(value));
         break;
       case EXPECT:
         this.expect = this.expect === null ? value : `${this.expect},${value}`;
         break;
       case TE:
-        if (listOf(value).includes("trailers")) this.acceptsTrailers = true;
+        if (this.#listOf(value).includes("trailers")) this.acceptsTrailers = true;
         break;
       default:
     }
+  }
+
+  #listOf(value: string): string[] {
+    const members = listOf(value);
+    this.#members += members.length;
+    if (this.#members > MAX_MEMBERS)
+      throw new Violation("headTooLarge", `more than ${MAX_MEMBERS} list members`);
+    return members;
   }
 
   #takeConnection(value: string): void {
@@ -108,7 +122,7 @@ export class HeadFields {
       this.keepAlive = true;
       return;
     }
-    for (const option of listOf(value)) {
+    for (const option of this.#listOf(value)) {
       if (option === "close") this.close = true;
       else if (option === "keep-alive") this.keepAlive = true;
       else if (option === "upgrade") this.upgrades = true;
