@@ -83,6 +83,7 @@ test("256 MiB to a slow reader, of known and of unknown length, pass in bounded 
     await pipeline(response, reader);
     assert.equal(reader.bytes, size);
   }
+  assert.ok(watched.growth < 32, `resident memory grew by ${watched.growth} MiB`);
 });
 
 test("256 MiB from a client to a slow upstream pass in bounded memory", async (t) => {
@@ -99,4 +100,5 @@ test("256 MiB from a client to a slow upstream pass in bounded memory", async (t
   await pipeline(Readable.from(bytes()), sent);
   await answered;
   assert.equal(reader?.bytes, size);
+  assert.ok(watched.growth < 32, `resident memory grew by ${watched.growth} MiB`);
 });
