@@ -92,7 +92,7 @@ export class NetworkService implements LinkableService, NetworkHost {
       keepAliveMaxTimeout: Math.max(options.keepAliveMs, 60_000),
       maxHeaderSize: 65_536,
     });
-    this.#gauge = `sluice_upstream_connections{service="${name}"}`;
+    this.#gauge = `sluice_upstream_connections{service="${name}",state="open"}`;
     context.metrics.gauges.gauge(this.#gauge, () => connector.connections);
   }
 
