@@ -8,6 +8,8 @@ import type { Session } from "./session.ts";
 /** A stream of bytes that a Worker opens through a binding, or hands on to a client's tunnel untouched. */
 export class GuestSocket implements Tunnel {
   readonly id: number;
+  /** The exchange on whose behalf it is opened, or 0 when that is not known. */
+  readonly owner: number;
   readonly host: string;
   readonly port: number;
   readonly client: ClientFacts;
@@ -23,6 +25,7 @@ export class GuestSocket implements Tunnel {
   constructor(
     session: Session,
     id: number,
+    owner: number,
     address: { readonly host: string; readonly port: number },
     client: ClientFacts,
     depth: number,
@@ -30,12 +33,18 @@ export class GuestSocket implements Tunnel {
   ) {
     this.#session = session;
     this.id = id;
+    this.owner = owner;
     this.host = address.host;
     this.port = address.port;
     this.client = client;
     this.depth = depth;
     this.#out = out;
     out.onData = () => this.#startWriting();
+  }
+
+  /** It could not be opened. It is kept until its exchange is done, so that a tunnel it is joined to hears why. */
+  get isRefused(): boolean {
+    return this.#refused !== null;
   }
 
   accept(stream: ByteStream): void {

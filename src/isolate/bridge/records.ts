@@ -343,7 +343,7 @@ export class Records {
     const client = incoming === undefined ? noClient : clientOf(incoming);
     const depth = (incoming?.depth ?? deepest(session)) + 1;
     demandNew(session.sockets.has(id), "a socket");
-    const socket = new GuestSocket(session, id, target, client, depth, out);
+    const socket = new GuestSocket(session, id, owner, target, client, depth, out);
     session.sockets.set(id, socket);
     service.connect(socket);
   }

@@ -257,8 +257,7 @@ export class Session implements Enterable {
   }
 
   socketRefused(socket: GuestSocket, error: ProxyError): void {
-    this.sockets.delete(socket.id);
-    this.tellFetchFailed(socket.id, 0, error.code);
+    this.tellFetchFailed(socket.id, socket.owner, error.code);
   }
 
   socketClosed(socket: GuestSocket): void {
@@ -314,6 +313,10 @@ export class Session implements Enterable {
       incoming.fail(
         new ProxyError("worker_bad_response", "cannot answer: the Worker ended without a response"),
       );
+    }
+    for (const socket of this.sockets.values()) {
+      if (socket.isRefused && (socket.owner === id || this.incoming.size === 0))
+        this.sockets.delete(socket.id);
     }
     if (this.incoming.size > 0 || this.outs.size > 0 || this.sockets.size > 0) return;
     // Nobody is left who could read what was fetched and not read: give those connections back.
@@ -454,7 +457,10 @@ export class Session implements Enterable {
    * answer by itself, or because of something that it started.
    */
   #endStuck(): void {
-    if (this.fetches.size > 0 || this.timers.size > 0 || this.calls > 0 || this.sockets.size > 0) return;
+    if (this.fetches.size > 0 || this.timers.size > 0 || this.calls > 0) return;
+    for (const socket of this.sockets.values()) {
+      if (!socket.isRefused) return;
+    }
     for (const body of this.bodies.values()) {
       if (body.waiting) return;
     }
