@@ -104,6 +104,12 @@ test("hosts match exactly, below a name, or with a port", async () => {
   }
 });
 
+test("a star takes every host, and a request that names none", async () => {
+  const router = makeRouter({ host: "*", to: "any" });
+  for (const authority of ["", "a.test", "[::1]:80"])
+    assert.equal(await ask(router, "/", { authority }), "any /");
+});
+
 test("a host without a port has its scheme's", async () => {
   const router = makeRouter({ host: "a.test:443", to: "tls" }, { host: "a.test:80", to: "plain" });
   assert.equal(await ask(router, "/", { authority: "a.test" }), "plain /");
@@ -240,7 +246,7 @@ test("a stripped prefix leaves a path that begins with a slash, and the query", 
 
 test("methods and headers are compared", async () => {
   const router = makeRouter(
-    { methods: ["get"], headers: { "x-beta": "1", "x-any": "*", "x-none": null }, to: "beta" },
+    { methods: ["GET"], headers: { "x-beta": "1", "x-any": "*", "x-none": null }, to: "beta" },
     { methods: ["POST", "PUT"], to: "write" },
   );
   const headers = [

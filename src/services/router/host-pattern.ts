@@ -33,7 +33,8 @@ export class HostPattern {
   matches(name: string, port: number): boolean {
     if (this.#port !== anyPort && this.#port !== port) return false;
     if (!this.#wild) return name === this.#name;
-    return name.length > this.#name.length && name.endsWith(this.#name);
+    // `*` alone takes a request without an authority too.
+    return this.#name === "" || (name.length > this.#name.length && name.endsWith(this.#name));
   }
 }
 

@@ -77,10 +77,8 @@ function matchesHeader(request: RequestHead, field: string, value: string | null
 }
 
 /** A rule for GET takes HEAD too: both ask for the same resource (RFC 9110 §9.3.2). */
-function readMethods(methods: readonly string[]): string[] {
-  const upper = methods.map((method) => method.toUpperCase());
-  if (upper.includes("GET") && !upper.includes("HEAD")) upper.push("HEAD");
-  return upper;
+function readMethods(methods: readonly string[]): readonly string[] {
+  return methods.includes("GET") ? [...methods, "HEAD"] : methods;
 }
 
 function trimSlash(prefix: string): string {
