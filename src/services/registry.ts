@@ -1,4 +1,5 @@
 import type {
+  DiskConfig,
   ExternalConfig,
   NetworkConfig,
   RouterConfig,
@@ -6,6 +7,7 @@ import type {
 } from "../config/schema/services.ts";
 import type { WorkerConfig } from "../config/schema/worker.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "./context.ts";
+import { createDisk } from "./disk/disk.ts";
 import { createExternal } from "./external/external.ts";
 import { createNetwork } from "./network/network.ts";
 import { createRouter } from "./router/router.ts";
@@ -16,6 +18,7 @@ interface Kinds {
   readonly worker: WorkerConfig;
   readonly external: ExternalConfig;
   readonly network: NetworkConfig;
+  readonly disk: DiskConfig;
   readonly router: RouterConfig;
 }
 
@@ -24,6 +27,7 @@ const factories: { readonly [K in keyof Kinds]: ServiceFactory<Kinds[K]> } = {
   worker: createWorker,
   external: createExternal,
   network: createNetwork,
+  disk: createDisk,
   router: createRouter,
 };
 
