@@ -45,6 +45,8 @@ export class GuestIsolate {
   #enter: ivm.Reference<(ints: number, text: string) => number> | null = null;
   readonly #arguments: [number, string] = [0, ""];
   readonly #options = { timeout: 0 };
+  /** Code that the cache did not have: file name and text. */
+  #uncached: Array<readonly [filename: string, code: string]> = [];
   /** The handlers of each entrypoint, as the guest says. */
   entrypoints: ReadonlyMap<string, readonly string[]> = new Map();
   /** What the last entry with the result `exception` said. */
@@ -133,7 +135,7 @@ export class GuestIsolate {
         timeout: startupMs,
       },
     );
-    if (worker.syntax === "module") this.#module(worker, context, startupMs);
+    if (worker.syntax === "module") this.#evaluate(worker, context, startupMs);
     else this.#script(worker.code, worker.name, context, startupMs)?.release();
     const report = JSON.parse(
       String(started.applySync(undefined, [worker.syntax === "module"], { timeout: startupMs })),
@@ -141,6 +143,7 @@ export class GuestIsolate {
     if (report.problem !== undefined) throw new StartFailure(report.problem);
     this.entrypoints = new Map(Object.entries(report.entrypoints ?? {}));
     this.#enter = get("enter") as ivm.Reference<(ints: number, text: string) => number>;
+    this.#fillCache(worker);
     prepare.release();
     started.release();
     functions.release();
@@ -148,24 +151,55 @@ export class GuestIsolate {
 
   /** Compiles with the code cache, runs, and gives a reference to the completion value. */
   #script(code: string, filename: string, context: ivm.Context, timeout = 5000): ivm.Reference<unknown> {
-    const { codeCache } = this.#environment;
-    const cached = codeCache.get(code);
-    const script = this.#isolate.compileScriptSync(code, {
-      filename,
-      ...(cached === null
-        ? { produceCachedData: true }
-        : { cachedData: new ivm.ExternalCopy(exactBuffer(cached)) }),
-    });
-    const produced = (script as { cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
-    if (cached === null && produced !== undefined) codeCache.put(code, new Uint8Array(produced.copy()));
-    return script.runSync(context, { timeout, reference: true }) as ivm.Reference<unknown>;
+    const script = this.#isolate.compileScriptSync(code, { filename, ...this.#cached(code, filename) });
+    this.#noteRejected(script, code, filename);
+    const value = script.runSync(context, { timeout, reference: true }) as ivm.Reference<unknown>;
+    script.release();
+    return value;
+  }
+
+  #module(code: string, filename: string): ivm.Module {
+    const module = this.#isolate.compileModuleSync(code, { filename, ...this.#cached(code, filename) });
+    this.#noteRejected(module, code, filename);
+    return module;
+  }
+
+  #cached(code: string, filename: string): { cachedData?: ivm.ExternalCopy<ArrayBuffer> } {
+    const cached = this.#environment.codeCache.get(code);
+    if (cached !== null) return { cachedData: new ivm.ExternalCopy(exactBuffer(cached)) };
+    this.#uncached.push([filename, code]);
+    return {};
+  }
+
+  #noteRejected(compiled: unknown, code: string, filename: string): void {
+    if ((compiled as { cachedDataRejected?: boolean }).cachedDataRejected === true) {
+      this.#uncached.push([filename, code]);
+    }
+  }
+
+  /**
+   * Fills the code cache after the code has run: V8's own cache then gives back the script with all the functions that
+   * were compiled lazily, ten times as much as right after compiling.
+   */
+  #fillCache(worker: CompiledWorker): void {
+    for (const [filename, code] of this.#uncached) {
+      const isModule = filename === worker.name && worker.syntax === "module";
+      const options = { filename, produceCachedData: true };
+      const compiled = isModule
+        ? this.#isolate.compileModuleSync(code, options)
+        : this.#isolate.compileScriptSync(code, options);
+      const produced = (compiled as { cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
+      if (produced !== undefined) this.#environment.codeCache.put(code, new Uint8Array(produced.copy()));
+      compiled.release();
+    }
+    this.#uncached = [];
   }
 
   /**
    * Modules run in this order: those that the runtime provides, the Worker, and a last one that hands the Worker's
    * namespace to the runtime. What they take from the global object is gone before the Worker's first statement.
    */
-  #module(worker: CompiledWorker, context: ivm.Context, timeout: number): void {
+  #evaluate(worker: CompiledWorker, context: ivm.Context, timeout: number): void {
     const isolate = this.#isolate;
     const compile = (code: string, filename: string): ivm.Module =>
       isolate.compileModuleSync(code, { filename });
@@ -191,7 +225,7 @@ export class GuestIsolate {
         `export default globalThis.__sluice.asset(${i}, "${worker.assets[i]?.kind}");`,
       );
     }
-    const main = compile(worker.code, worker.name);
+    const main = this.#module(worker.code, worker.name);
     const entry = compile(
       'import { hook } from "sluice:hook"; import * as worker from "sluice:worker"; hook(worker);',
       "sluice:entry",
