@@ -4,7 +4,8 @@ import type { Overrides } from "../config/overrides.ts";
 import { readLogLevel } from "../observability/log-level.ts";
 import { shardEntry } from "../paths.ts";
 import { shardFlags } from "../supervisor/shard-flags.ts";
-import { StartError, Supervisor } from "../supervisor/supervisor.ts";
+import { ShardProcess } from "../supervisor/shard-process.ts";
+import type { Supervisor } from "../supervisor/supervisor.ts";
 import { exitCodes } from "./usage.ts";
 
 export interface ServeOptions {
@@ -18,11 +19,16 @@ export async function serve(options: ServeOptions): Promise<number> {
   const { env, stderr } = process;
   const isTerminal = stderr.isTTY === true;
   const noColour = env.NO_COLOR !== undefined && env.NO_COLOR !== "";
+  const now = (): number => performance.now();
+  const program = { entry: shardEntry, flags: shardFlags, env };
+  // A shard takes longer to load its code than the supervisor its own; both do so at once.
+  const spare = new ShardProcess(0, program, now);
+  const { StartError, Supervisor } = await import("../supervisor/supervisor.ts");
   const supervisor = new Supervisor({
     source: { path: options.path, env, overrides: options.overrides },
     watch: options.watch,
-    shardEntry,
-    shardFlags,
+    program,
+    spare,
     logLevel: readLogLevel(env.SLUICE_LOG_LEVEL),
     isTerminal,
     noColour,
@@ -30,7 +36,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       if (diagnostics.length > 0)
         stderr.write(formatDiagnostics(diagnostics, { colour: isTerminal && !noColour }));
     },
-    now: () => performance.now(),
+    now,
   });
   const signals = new Signals(supervisor);
   try {

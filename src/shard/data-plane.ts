@@ -14,7 +14,8 @@ export class DataPlane {
   readonly #services: Map<string, LinkableService> = new Map();
   readonly #sockets: ShardSocket[] = [];
 
-  constructor(init: ShardInit, log: Logger) {
+  /** @param descriptors of the sockets, by name */
+  constructor(init: ShardInit, descriptors: ReadonlyMap<string, number>, log: Logger) {
     this.#isolates = new ShardIsolates(init, log);
     this.#metrics.gauges.gauge("sluice_shard_resident_bytes", () => process.memoryUsage.rss());
     const context: ServiceContext = {
@@ -28,7 +29,7 @@ export class DataPlane {
       this.#services.set(name, createService(name, config, context));
     }
     for (const service of this.#services.values()) service.link(this.#resolve);
-    for (const { name, fd } of init.sockets) {
+    for (const [name, fd] of descriptors) {
       const config = sockets[name];
       if (config === undefined) {
         throw new Error(`cannot find socket "${name}": it is not part of the revision`);

@@ -3,14 +3,7 @@ import type { CompiledWorker } from "../isolate/environment.ts";
 import type { LogSettings } from "../observability/process-log.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
 
-/** A listening socket as a shard gets it: the descriptor is bound, and listens from the first shard's `listen` on. */
-export interface InheritedSocket {
-  /** As in `sockets:`. */
-  readonly name: string;
-  readonly fd: number;
-}
-
-/** The first message to a shard: all that it needs to build its data plane. It reads no config file by itself. */
+/** All that a shard needs to build its data plane, after its sockets have come. It reads no config file by itself. */
 export interface ShardInit {
   readonly type: "init";
   readonly generation: number;
@@ -19,7 +12,6 @@ export interface ShardInit {
   readonly config: ProxyConfig;
   readonly workers: readonly CompiledWorker[];
   readonly runtime: { readonly code: string; readonly sourceMap: string };
-  readonly sockets: readonly InheritedSocket[];
   readonly quarantined: readonly string[];
   readonly log: LogSettings;
   /** Where the watchdog thread writes its last words before it ends the process. */
@@ -29,6 +21,11 @@ export interface ShardInit {
 }
 
 export type ToShard =
+  /**
+   * Comes with a descriptor, once for each socket, before `init`: it is bound, and listens from the first shard's
+   * `listen` on. Sent and not inherited, so that a process can be started before the config is known.
+   */
+  | { readonly type: "socket"; readonly name: string }
   | ShardInit
   /** Take connections; sent once every shard of the generation is ready. */
   | { readonly type: "listen" }

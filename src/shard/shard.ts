@@ -7,6 +7,10 @@ export class Shard {
   #log: ProcessLog | null = null;
   #plane: DataPlane | null = null;
   #draining = false;
+  /**
+   * The handles stay as they came, neither used nor closed: servers open the same descriptors anew, and close them.
+   */
+  readonly #sockets: Map<string, { readonly fd: number }> = new Map();
 
   start(): void {
     process.on("message", this.#onMessage);
@@ -17,9 +21,13 @@ export class Shard {
     process.on("uncaughtException", (error) => this.#onUncaught(error));
   }
 
-  #onMessage = (message: unknown): void => {
+  #onMessage = (message: unknown, handle: unknown): void => {
     const order = message as ToShard;
     switch (order.type) {
+      case "socket":
+        // A handle that was closed while it was sent does not arrive; its generation is not wanted any more.
+        if (handle !== undefined) this.#sockets.set(order.name, handle as { readonly fd: number });
+        return;
       case "init":
         void this.#init(order);
         return;
@@ -46,7 +54,8 @@ export class Shard {
   async #init(init: ShardInit): Promise<void> {
     this.#log = new ProcessLog(init.log);
     try {
-      this.#plane = new DataPlane(init, this.#log.logger);
+      const descriptors = new Map(Array.from(this.#sockets, ([name, { fd }]) => [name, fd]));
+      this.#plane = new DataPlane(init, descriptors, this.#log.logger);
       await this.#plane.ready();
       this.#send({ type: "ready" });
     } catch (error) {

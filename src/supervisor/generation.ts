@@ -4,7 +4,7 @@ import type { ShardFailure } from "../shard/protocol.ts";
 import { Backoff } from "./backoff.ts";
 import type { OpenSocket } from "./listening-sockets.ts";
 import type { Revision } from "./revision.ts";
-import { type ShardDeath, type ShardObserver, ShardProcess } from "./shard-process.ts";
+import { type ShardDeath, type ShardObserver, ShardProcess, type ShardProgram } from "./shard-process.ts";
 
 /** Why a generation cannot serve. */
 export class GenerationError extends Error {
@@ -18,12 +18,12 @@ export class GenerationError extends Error {
 
 /** What a generation lives in, and tells. */
 export interface GenerationHost {
-  readonly shardEntry: string;
-  readonly shardFlags: readonly string[];
-  readonly env: NodeJS.ProcessEnv;
+  readonly program: ShardProgram;
   /** Milliseconds of a clock that only goes forward. */
   now(): number;
   nextShardId(): number;
+  /** A process that was started ahead, once. */
+  takeSpare(): ShardProcess | null;
   quarantined(): readonly string[];
   onSnapshot(shard: number, snapshot: MetricsSnapshot): void;
   /** A shard is gone. @param restartMs when its successor starts, or -1 when there is none */
@@ -215,21 +215,18 @@ export class Generation implements ShardObserver {
     const { config, workers, runtime } = this.revision;
     slot.startedAt = this.#host.now();
     slot.stage = "starting";
-    slot.shard = new ShardProcess(
-      this.#host.nextShardId(),
+    const host = this.#host;
+    slot.shard = host.takeSpare() ?? new ShardProcess(host.nextShardId(), host.program, host.now);
+    slot.shard.begin(
       {
-        entry: this.#host.shardEntry,
-        flags: this.#host.shardFlags,
-        env: this.#host.env,
         sockets: this.#sockets,
-        now: this.#host.now,
         init: {
           generation: this.number,
           shard: slot.index,
           config,
           workers,
           runtime,
-          quarantined: this.#host.quarantined(),
+          quarantined: host.quarantined(),
           log: this.#log,
         },
       },

@@ -7,6 +7,8 @@ import { BindError } from "./bind-error.ts";
 export interface OpenSocket {
   readonly name: string;
   readonly fd: number;
+  /** What is sent to shards. */
+  readonly handle: BoundHandle;
   /** For people: `127.0.0.1:8080`, with the port that the system chose if config says 0, or `unix:/path`. */
   readonly shown: string;
 }
@@ -64,7 +66,7 @@ export class ListeningSockets {
           this.#held.set(key, held);
           fresh.push(key);
         }
-        opened.push({ name, fd: held.handle.fd, shown: held.shown });
+        opened.push({ name, fd: held.handle.fd, handle: held.handle, shown: held.shown });
       } catch (error) {
         for (const key of fresh) this.#close(key);
         const reason = error instanceof BindError ? error.message : String(error);

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type SendHandle, spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { parseReport, readBlackBox } from "../isolate/watchdog.ts";
@@ -7,10 +7,9 @@ import type { FromShard, ShardFailure, ShardInit, ToShard } from "../shard/proto
 import { openBlackBox } from "./black-box.ts";
 import { shardEnvironment } from "./shard-environment.ts";
 
-/** The shard's descriptors: 0–2 standard, 3 the IPC channel, then these, then the listening sockets. */
+/** The shard's descriptors: 0–2 standard, 3 the IPC channel, then these. */
 const reportFd = 4;
 const blackBoxFd = 5;
-const firstSocketFd = 6;
 
 /** A watchdog's report is one line; more than this is no report. */
 const maxReport = 4096;
@@ -54,18 +53,25 @@ export interface ShardObserver {
   onExit(shard: ShardProcess, death: ShardDeath): void;
 }
 
-export interface ShardOptions {
+/** How shards are started. */
+export interface ShardProgram {
   readonly entry: string;
   readonly flags: readonly string[];
+  /** Of which little is passed on; see `shardEnvironment`. */
   readonly env: NodeJS.ProcessEnv;
-  /** All of the first message but what this class fills in. */
-  readonly init: Omit<ShardInit, "type" | "sockets" | "reportFd" | "blackBoxFd">;
-  readonly sockets: ReadonlyArray<{ readonly name: string; readonly fd: number }>;
-  /** Milliseconds of a clock that only goes forward. */
-  readonly now: () => number;
 }
 
-/** One data-plane process, from its start to its end. It is never restarted; a new one takes its place. */
+/** What a shard is to serve. */
+export interface ShardTask {
+  /** All of the message but what this class fills in. */
+  readonly init: Omit<ShardInit, "type" | "reportFd" | "blackBoxFd">;
+  readonly sockets: ReadonlyArray<{ readonly name: string; readonly handle: object }>;
+}
+
+/**
+ * One data-plane process, from its start to its end. It is never restarted; a new one takes its place. It begins by
+ * loading code, which needs no config, and gets its task when that is known.
+ */
 export class ShardProcess {
   readonly pid: number;
   /** Never used for another shard of this supervisor. */
@@ -73,8 +79,8 @@ export class ShardProcess {
   /** How late the last ping was answered, in milliseconds. */
   delayMs = 0;
   readonly #child: ChildProcess;
-  readonly #observer: ShardObserver;
-  readonly #workers: readonly string[];
+  #observer: ShardObserver | null = null;
+  #workers: readonly string[] = [];
   readonly #now: () => number;
   #blackBox: number | null;
   #report = "";
@@ -87,25 +93,17 @@ export class ShardProcess {
   #unresponsive = false;
   #drained = false;
   #exitTimer: NodeJS.Timeout | undefined;
+  #spawnError = "";
 
-  constructor(id: number, options: ShardOptions, observer: ShardObserver) {
+  /** @param now milliseconds of a clock that only goes forward */
+  constructor(id: number, program: ShardProgram, now: () => number) {
     this.id = id;
-    this.#observer = observer;
-    this.#now = options.now;
-    this.#workers = options.init.workers.map((worker) => worker.name);
+    this.#now = now;
     this.#blackBox = openBlackBox();
-    this.#child = spawn(process.execPath, [...options.flags, options.entry], {
-      stdio: [
-        "ignore",
-        "inherit",
-        "inherit",
-        "ipc",
-        "pipe",
-        this.#blackBox ?? "ignore",
-        ...options.sockets.map((socket) => socket.fd),
-      ],
+    this.#child = spawn(process.execPath, [...program.flags, program.entry], {
+      stdio: ["ignore", "inherit", "inherit", "ipc", "pipe", this.#blackBox ?? "ignore"],
       serialization: "advanced",
-      env: shardEnvironment(options.env),
+      env: shardEnvironment(program.env),
     });
     this.pid = this.#child.pid ?? -1;
     this.#child.on("message", (message) => this.#onMessage(message as FromShard));
@@ -124,19 +122,27 @@ export class ShardProcess {
       this.#reportEnded = true;
       this.#finish();
     });
+  }
+
+  /** Hands over the sockets, which this process keeps too, and all else that the shard needs. Called once. */
+  begin(task: ShardTask, observer: ShardObserver): void {
+    this.#observer = observer;
+    this.#workers = task.init.workers.map((worker) => worker.name);
+    for (const { name, handle } of task.sockets) this.send({ type: "socket", name }, handle as SendHandle);
     this.send({
-      ...options.init,
+      ...task.init,
       type: "init",
-      sockets: options.sockets.map(({ name }, index) => ({ name, fd: firstSocketFd + index })),
       reportFd,
       blackBoxFd: this.#blackBox === null ? null : blackBoxFd,
     });
+    // It may have died while it waited for its task.
+    queueMicrotask(() => this.#finish());
   }
 
   /** Sends, if the shard still lives: an end that comes in between is told by `onExit`. */
-  send(message: ToShard): void {
+  send(message: ToShard, handle?: SendHandle): void {
     if (this.#exit !== null || !this.#child.connected) return;
-    this.#child.send(message, () => {});
+    this.#child.send(message, handle, {}, () => {});
   }
 
   kill(): void {
@@ -171,13 +177,13 @@ export class ShardProcess {
   #onMessage(message: FromShard): void {
     switch (message.type) {
       case "ready":
-        this.#observer.onReady(this);
+        this.#observer?.onReady(this);
         return;
       case "listening":
-        this.#observer.onListening(this);
+        this.#observer?.onListening(this);
         return;
       case "failed":
-        this.#observer.onFailed(this, message.reason, message.text);
+        this.#observer?.onFailed(this, message.reason, message.text);
         return;
       case "pong":
         if (message.id === this.#ping) {
@@ -186,13 +192,13 @@ export class ShardProcess {
         }
         return;
       case "metrics":
-        this.#observer.onSnapshot(this, message.snapshot);
+        this.#observer?.onSnapshot(this, message.snapshot);
         this.#releaseMetrics();
         return;
       case "drained":
         this.#drained = true;
         this.#exitTimer = setTimeout(() => this.kill(), exitMs);
-        this.#observer.onSnapshot(this, message.snapshot);
+        this.#observer?.onSnapshot(this, message.snapshot);
         this.#releaseMetrics();
         return;
     }
@@ -206,7 +212,7 @@ export class ShardProcess {
 
   #onSpawnError(error: Error): void {
     if (this.#child.pid !== undefined) return;
-    this.#observer.onFailed(this, "internal", `cannot start a shard: ${error.message}`);
+    this.#spawnError = `cannot start a shard: ${error.message}`;
     this.#reportEnded = true;
     this.#exit = { code: null, signal: null };
     this.#finish();
@@ -214,7 +220,10 @@ export class ShardProcess {
 
   /** The end is known once the process has exited and its last words are read. */
   #finish(): void {
-    if (this.#exit === null || !this.#reportEnded) return;
+    const observer = this.#observer;
+    if (this.#exit === null || !this.#reportEnded || observer === null) return;
+    this.#observer = null;
+    if (this.#spawnError !== "") observer.onFailed(this, "internal", this.#spawnError);
     const { code, signal } = this.#exit;
     clearTimeout(this.#exitTimer);
     this.#releaseMetrics();
@@ -230,6 +239,6 @@ export class ShardProcess {
     if (this.#blackBox !== null) closeSync(this.#blackBox);
     this.#blackBox = null;
     const suspect = this.#workers[index] ?? null;
-    this.#observer.onExit(this, { cause, code, signal, suspect, drained: this.#drained });
+    observer.onExit(this, { cause, code, signal, suspect, drained: this.#drained });
   }
 }

@@ -12,14 +12,15 @@ import { type MetricsPage, renderMetrics } from "./metrics-page.ts";
 import { type ConfigSource, type Prepared, prepareRevision } from "./prepare.ts";
 import { Quarantine } from "./quarantine.ts";
 import { type Revision, serviceKind } from "./revision.ts";
-import type { ShardDeath, ShardProcess } from "./shard-process.ts";
+import type { ShardDeath, ShardProcess, ShardProgram } from "./shard-process.ts";
 import { FileWatcher } from "./watcher.ts";
 
 export interface SupervisorOptions {
   readonly source: ConfigSource;
   readonly watch: boolean;
-  readonly shardEntry: string;
-  readonly shardFlags: readonly string[];
+  readonly program: ShardProgram;
+  /** The first shard, already loading its code while the supervisor loads its own. */
+  readonly spare: ShardProcess | null;
   readonly logLevel: LogLevel;
   /** Standard error is a terminal. */
   readonly isTerminal: boolean;
@@ -52,9 +53,7 @@ const maxDraining = 4;
 
 /** Owns the listening sockets, the generations of shards, and the admin endpoint. Parses nothing from a client. */
 export class Supervisor implements GenerationHost {
-  readonly shardEntry: string;
-  readonly shardFlags: readonly string[];
-  readonly env: NodeJS.ProcessEnv;
+  readonly program: ShardProgram;
   readonly now: () => number;
   readonly #options: SupervisorOptions;
   readonly #sockets: ListeningSockets;
@@ -73,6 +72,7 @@ export class Supervisor implements GenerationHost {
   /** The generation that is being started, by `start` or a reload. */
   #next: Generation | null = null;
   #admin: AdminServer | null = null;
+  #spare: ShardProcess | null;
   #generations = 0;
   #shardIds = 0;
   #reloading: Promise<boolean> | null = null;
@@ -83,10 +83,9 @@ export class Supervisor implements GenerationHost {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.shardEntry = options.shardEntry;
-    this.shardFlags = options.shardFlags;
-    this.env = options.source.env;
+    this.program = options.program;
     this.now = options.now;
+    this.#spare = options.spare;
     this.#sockets = new ListeningSockets(options.source.env);
     this.#quarantine = new Quarantine(options.now);
     this.#watcher = options.watch ? new FileWatcher(() => void this.reload("a file changed")) : null;
@@ -150,6 +149,7 @@ export class Supervisor implements GenerationHost {
   async stop(cause: string): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    this.takeSpare()?.kill();
     this.#watcher?.close();
     this.#next?.kill();
     const current = this.#current;
@@ -168,6 +168,7 @@ export class Supervisor implements GenerationHost {
 
   /** Ends every shard at once. */
   kill(): void {
+    this.takeSpare()?.kill();
     this.#next?.kill();
     this.#current?.kill();
     for (const generation of this.#draining.keys()) generation.kill();
@@ -192,6 +193,12 @@ export class Supervisor implements GenerationHost {
 
   nextShardId(): number {
     return ++this.#shardIds;
+  }
+
+  takeSpare(): ShardProcess | null {
+    const spare = this.#spare;
+    this.#spare = null;
+    return spare;
   }
 
   quarantined(): readonly string[] {
