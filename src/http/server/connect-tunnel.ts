@@ -43,7 +43,8 @@ export class ConnectTunnel implements Tunnel {
     this.#settled = true;
     this.onAbort = null;
     this.#exchange.status = 200;
-    this.#connection.openTunnel(established, stream, (written) => {
+    this.#connection.transport.text(established);
+    this.#connection.openTunnel(stream, (written) => {
       this.#exchange.sent = written;
       recordExchange(this.#connection.server, this.#exchange);
     });

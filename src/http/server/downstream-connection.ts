@@ -1,13 +1,15 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { join, TransportStream } from "../../net/stream.ts";
-import { type TimerOwner, WheelTimer } from "../../net/timer-wheel.ts";
+import type { TimerOwner } from "../../net/timer-wheel.ts";
 import type { Transport, TransportOwner } from "../../net/transport.ts";
-import type { ByteStream, ClientFacts } from "../exchange.ts";
+import type { ByteStream } from "../exchange.ts";
 import { DATA, END, ERROR, HEAD, NEED_INPUT, PAUSED } from "../http1/events.ts";
 import { RequestParser } from "../http1/request-parser.ts";
 import { errorResponse } from "../http1/writer.ts";
 import { BodyClock } from "./body-clock.ts";
+import { ClientIdentity } from "./client-facts.ts";
 import { ConnectTunnel } from "./connect-tunnel.ts";
+import { ConnectionClock } from "./connection-clock.ts";
 import { DownstreamExchange } from "./downstream-exchange.ts";
 import { recordExchange, recordMalformed } from "./exchange-record.ts";
 import type { HttpServer } from "./http-server.ts";
@@ -45,10 +47,8 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   readonly server: HttpServer;
   readonly transport: Transport;
   readonly #parser: RequestParser;
-  readonly #timer: WheelTimer = new WheelTimer(this);
-  readonly #address: string;
-  readonly #port: number;
-  #client: ClientFacts | null = null;
+  readonly #clock: ConnectionClock;
+  readonly #client: ClientIdentity;
   #state: State = READING_HEAD;
   #exchange: DownstreamExchange | null = null;
   #body: RequestBody | null = null;
@@ -60,21 +60,17 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   #discarded = 0;
   /** Some of a head has come, and its deadline runs. */
   #headBegun = false;
-  /** When the exchange must be over. */
-  #totalDeadline = Number.POSITIVE_INFINITY;
-  #clock: BodyClock = noClock;
+  #bodyClock: BodyClock = noClock;
   #probes = 0;
 
   constructor(server: HttpServer, open: (owner: TransportOwner) => Transport) {
     this.server = server;
     this.#parser = new RequestParser(server.parserLimits);
+    this.#clock = new ConnectionClock(server.wheel, this);
     this.transport = open(this);
-    const { socket } = this.transport;
-    const address = socket.remoteAddress ?? "";
-    this.#address = address.startsWith("::ffff:") ? address.slice(7) : address;
-    this.#port = socket.remotePort ?? 0;
+    this.#client = new ClientIdentity(this.transport.socket, server.name, false);
     this.#headBegun = true;
-    this.#armIn(server.config.timeouts.head);
+    this.#clock.awaitFor(server.config.timeouts.head);
   }
 
   // --- what the transport tells
@@ -124,7 +120,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   onDrain(): void {
     const exchange = this.#exchange;
     if (exchange?.blocked === true) {
-      this.#armIn(0);
+      this.#clock.blockFor(0);
       exchange.drained();
     } else if (this.#state === READING_HEAD) {
       this.#run();
@@ -134,7 +130,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   onClose(error: Error | null): void {
     if (this.#state === CLOSED) return;
     this.#state = CLOSED;
-    this.server.wheel.cancel(this.#timer);
+    this.#clock.stop();
     const exchange = this.#exchange;
     this.#exchange = null;
     const gone = new ProxyError(
@@ -155,12 +151,16 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   onTimer(now: number): void {
     const { timeouts } = this.server.config;
     const exchange = this.#exchange;
-    if (exchange !== null && now >= this.#totalDeadline) {
-      const error = new ProxyError(
-        this.#state === READING_BODY ? "request_timeout" : "upstream_total_timeout",
-        `cannot finish the exchange: it took longer than ${timeouts.request} ms`,
+    if (exchange !== null && now >= this.#clock.total) {
+      const code = this.#state === READING_BODY ? "request_timeout" : "upstream_total_timeout";
+      const message = `cannot finish the exchange: it took longer than ${timeouts.request} ms`;
+      exchange.reject(new ProxyError(code, message));
+      return;
+    }
+    if (exchange !== null && now >= this.#clock.blocked) {
+      exchange.reject(
+        new ProxyError("request_timeout", "cannot send the response: the client does not read"),
       );
-      exchange.reject(error);
       return;
     }
     switch (this.#state) {
@@ -172,12 +172,8 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
         this.#bodyTimer(now);
         return;
       case ANSWERING:
-        if (exchange?.blocked === true) {
-          exchange.reject(
-            new ProxyError("request_timeout", "cannot send the response: the client does not read"),
-          );
-        } else if (this.#peerEnded) this.#probe();
-        else this.#armIn(0);
+        this.#clock.awaitFor(0);
+        if (this.#peerEnded) this.#probe();
         return;
       default:
         this.transport.destroy();
@@ -194,13 +190,13 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   }
 
   responseBlocked(): void {
-    this.#armIn(this.server.config.timeouts.idle);
+    this.#clock.blockFor(this.server.config.timeouts.idle);
   }
 
   responseComplete(exchange: DownstreamExchange): void {
     const now = recordExchange(this.server, exchange);
     this.#exchange = null;
-    this.#totalDeadline = Number.POSITIVE_INFINITY;
+    this.#clock.begin(Number.POSITIVE_INFINITY);
     if (this.#state === READING_BODY) {
       const body = this.#body;
       exchange
@@ -214,7 +210,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
         return;
       }
       if (body === null || body.cancelled) this.#drainBody();
-      else this.#armIn(this.server.config.timeouts.idle);
+      else this.#clock.awaitFor(this.server.config.timeouts.idle);
     } else if (!exchange.keepAlive) {
       this.#close();
       return;
@@ -252,30 +248,20 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     else this.transport.destroy();
   }
 
-  /** Goes over to bytes after 101, whose head has been written. */
-  becomeTunnel(stream: ByteStream): void {
-    const exchange = this.#exchange;
+  /**
+   * Leaves HTTP for bytes in both directions; the head that says so has been written.
+   * @param ended called with the bytes that went to the client.
+   */
+  openTunnel(stream: ByteStream, ended: (written: number) => void): void {
+    const { server, transport } = this;
     this.#state = TUNNEL;
-    const own = this.#makeStream();
-    own.closed = () => {
-      if (exchange !== null) {
-        exchange.sent = own.written;
-        recordExchange(this.server, exchange);
-      }
-      this.#exchange = null;
-      this.onClose(null);
-    };
-    join(own, stream);
-  }
-
-  /** A CONNECT was accepted. */
-  openTunnel(head: string, stream: ByteStream, closed: (written: number) => void): void {
-    this.#state = TUNNEL;
+    this.#exchange = null;
     this.#tunnel = null;
-    this.transport.text(head);
-    const own = this.#makeStream();
+    this.#clock.stop();
+    const first = transport.own(this.#parser.takeRest());
+    const own = new TransportStream(transport, server.wheel, server.config.timeouts.idle, first);
     own.closed = () => {
-      closed(own.written);
+      ended(own.written);
       this.onClose(null);
     };
     join(own, stream);
@@ -312,7 +298,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   drain(graceMs: number): void {
     if (this.#state !== READING_HEAD || !this.#parser.idle) return;
     if (graceMs === 0) this.#close();
-    else this.#armIn(graceMs);
+    else this.#clock.awaitFor(graceMs);
   }
 
   destroy(): void {
@@ -378,10 +364,10 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     if (this.#state === READING_HEAD) {
       if (!this.#headBegun && !this.#parser.idle) {
         this.#headBegun = true;
-        this.#armIn(timeouts.head);
+        this.#clock.awaitFor(timeouts.head);
       }
     } else if (this.#state === READING_BODY) {
-      this.#armBody();
+      this.#clock.await(this.#bodyClock.wait(this.#clock.now(), this.#body?.received ?? 0));
     }
     this.transport.resume();
   }
@@ -396,17 +382,16 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     this.#headBegun = false;
     const body = length === 0 ? null : new RequestBody(this, length);
     this.#body = body;
-    if (body !== null)
-      this.#clock = new BodyClock(server.config.timeouts.idle, server.config.limits.minBodyRate);
-    if (body === null && parser.next() === END) this.#state = ANSWERING;
+    const { timeouts, limits } = server.config;
+    if (body !== null) this.#bodyClock = new BodyClock(timeouts.idle, limits.minBodyRate);
+    else if (parser.next() === END) this.#state = ANSWERING;
+    this.#client.httpVersion = minor === 1 ? "HTTP/1.1" : "HTTP/1.0";
     server.traffic.begin();
     server.exchanges++;
-    const exchange = new DownstreamExchange(this, head, body, this.#facts(minor), minor, now);
+    const exchange = new DownstreamExchange(this, head, body, this.#client, minor, now);
     this.#exchange = exchange;
-    const { request } = server.config.timeouts;
-    this.#totalDeadline = request > 0 ? now + request : Number.POSITIVE_INFINITY;
+    this.#clock.begin(timeouts.request > 0 ? now + timeouts.request : Number.POSITIVE_INFINITY);
     this.#probes = 0;
-    server.wheel.arm(this.#timer, this.#totalDeadline);
     const refusal = openRequest(server, head, parser.form, length);
     if (refusal !== null) {
       exchange.fail(refusal);
@@ -444,8 +429,8 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
       return;
     }
     if (!body.deliver(chunk, this.transport) && this.#state === READING_BODY) {
-      this.#clock.stop();
-      this.#armIn(0);
+      this.#bodyClock.stop();
+      this.#clock.awaitFor(0);
     }
   }
 
@@ -455,12 +440,12 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     if (this.#exchange === null) {
       // The response was complete before the request was.
       const last = this.#state === DRAINING_BODY ? null : body;
-      this.#nextRequest(this.server.wheel.now());
+      this.#nextRequest(this.#clock.now());
       last?.end(this.#parser.trailers);
       return;
     }
     this.#state = ANSWERING;
-    this.server.wheel.arm(this.#timer, this.#totalDeadline);
+    this.#clock.awaitFor(0);
     body?.end(this.#parser.trailers);
   }
 
@@ -472,13 +457,13 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     }
     this.#state = READING_HEAD;
     const { keepAlive } = this.server.config.timeouts;
-    this.server.wheel.arm(this.#timer, keepAlive > 0 ? now + keepAlive : Number.POSITIVE_INFINITY);
+    this.#clock.await(keepAlive > 0 ? now + keepAlive : Number.POSITIVE_INFINITY);
   }
 
   #drainBody(): void {
     this.#state = DRAINING_BODY;
     this.#discarded = 0;
-    this.#armIn(drainMs);
+    this.#clock.awaitFor(drainMs);
   }
 
   /** The input is at fault, so nothing after it can be read: whoever waits for an answer gets it, then all is closed. */
@@ -497,7 +482,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     }
     const { server } = this;
     server.report(error, "");
-    recordMalformed(server, this.#address, error.status, error.code, error.id);
+    recordMalformed(server, this.#client.address, error.status, error.code, error.id);
     this.#writeError(error, false, false, 1);
     this.#close();
   }
@@ -506,8 +491,8 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     if (this.#state >= LINGERING) return;
     this.#state = LINGERING;
     this.#discarded = 0;
-    this.#totalDeadline = Number.POSITIVE_INFINITY;
-    this.#armIn(drainMs);
+    this.#clock.begin(Number.POSITIVE_INFINITY);
+    this.#clock.awaitFor(drainMs);
     this.transport.end();
     this.transport.resume();
     if (this.#peerEnded) return;
@@ -516,28 +501,16 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
 
   // --- timers
 
-  /** @param ms from now; 0 leaves only the exchange's own deadline. */
-  #armIn(ms: number): void {
-    const { wheel } = this.server;
-    wheel.arm(this.#timer, ms > 0 ? Math.min(wheel.now() + ms, this.#totalDeadline) : this.#totalDeadline);
-  }
-
-  #armBody(): void {
-    const { wheel } = this.server;
-    const deadline = this.#clock.wait(wheel.now(), this.#body?.received ?? 0);
-    wheel.arm(this.#timer, Math.min(deadline, this.#totalDeadline));
-  }
-
   #bodyTimer(now: number): void {
     const body = this.#body;
     if (this.#exchange === null && body?.flowing === false) {
       // The response is complete, and whoever was to read the rest of the body does not.
       this.#close();
       body.fail(new ProxyError("request_timeout", "cannot keep the request's body: nobody reads it"));
-    } else if (this.#clock.tooSlow(now, body?.received ?? 0)) {
+    } else if (this.#bodyClock.tooSlow(now, body?.received ?? 0)) {
       this.#refuse(new ProxyError("request_timeout", "cannot read the request's body: it comes too slowly"));
     } else {
-      this.server.wheel.arm(this.#timer, Math.min(this.#clock.deadline, this.#totalDeadline));
+      this.#clock.await(this.#bodyClock.deadline);
     }
   }
 
@@ -548,16 +521,11 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
    */
   #probe(): void {
     const exchange = this.#exchange;
-    if (exchange === null || !exchange.waiting || exchange.minor === 0 || this.#probes >= 2) {
-      this.#armIn(0);
-      return;
-    }
+    if (exchange === null || !exchange.waiting || exchange.minor === 0 || this.#probes >= 2) return;
     this.#probes++;
     this.transport.text("HTTP/1.1 100 Continue\r\n\r\n");
-    this.#armIn(probeMs);
+    this.#clock.awaitFor(probeMs);
   }
-
-  // --- accounts
 
   #writeError(error: ProxyError, keepAlive: boolean, head: boolean, minor: 0 | 1): void {
     const status = error.status === 0 ? 502 : error.status;
@@ -565,26 +533,5 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     const writing = { keepAlive, head, minor, date };
     const text = errorResponse(status, error.id, status === 503 ? { ...writing, retryAfter } : writing);
     this.transport.text(text);
-  }
-
-  #facts(minor: 0 | 1): ClientFacts {
-    const httpVersion = minor === 1 ? "HTTP/1.1" : "HTTP/1.0";
-    if (this.#client?.httpVersion !== httpVersion) {
-      this.#client = {
-        address: this.#address,
-        port: this.#port,
-        socket: this.server.name,
-        secure: false,
-        httpVersion,
-      };
-    }
-    return this.#client as ClientFacts;
-  }
-
-  #makeStream(): TransportStream {
-    const { server, transport } = this;
-    server.wheel.cancel(this.#timer);
-    const first = this.#parser.takeRest();
-    return new TransportStream(transport, server.wheel, server.config.timeouts.idle, transport.own(first));
   }
 }

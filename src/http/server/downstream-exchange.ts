@@ -6,6 +6,7 @@ import type { HeaderBlock } from "../header-block.ts";
 import { chunkPrefix, chunkSuffix, interimHead, lastChunk, responseHead } from "../http1/writer.ts";
 import { type RequestHead, ResponseHead, responseIsBodiless } from "../message.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
+import { recordExchange } from "./exchange-record.ts";
 import type { RequestBody } from "./request-body.ts";
 
 const WAITING = 0;
@@ -146,7 +147,11 @@ export class DownstreamExchange extends Exchange implements BodySink {
     }
     this.#state = DONE;
     this.handler = null;
-    this.#connection.becomeTunnel(stream);
+    const connection = this.#connection;
+    connection.openTunnel(stream, (written) => {
+      this.sent = written;
+      recordExchange(connection.server, this);
+    });
   }
 
   fail(error: ProxyError): void {

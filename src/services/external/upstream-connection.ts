@@ -144,6 +144,8 @@ export class UpstreamConnection implements TransportOwner, TimerOwner {
         if (this.#state !== BUSY || this.#exchange?.reading === true) return;
         const rest = this.parser.takeRest();
         if (rest.length > 0) this.parser.push(transport.own(rest));
+        // A body that is held back has more to come, which had best stay with the kernel.
+        if (this.#exchange?.held === true) transport.pause();
         return;
       }
       case IDLE:

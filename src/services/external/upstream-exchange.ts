@@ -87,6 +87,11 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     return this.#state === ASKING || (this.#state === READING && (!this.#holding || this.#discarding));
   }
 
+  /** Somebody takes the body, and has enough for now. */
+  get held(): boolean {
+    return this.#state === READING && this.#holding && this.#sink !== null;
+  }
+
   // --- what the pool and the connection tell
 
   /** A connection is being opened for it. */
@@ -152,6 +157,8 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
       this.length = length;
       this.#arm(this.#upstream.config.timeouts.idle);
       this.#exchange.respond(head, this);
+      // Whoever took the answer does not read it yet: the upstream is not to blame that nothing moves.
+      if (this.#holding && this.#state === READING) this.#arm(0);
       return;
     }
     // The connection is given back first, since the answer may bring the client's next request at once.
