@@ -5,12 +5,12 @@ import type { Transport, TransportOwner } from "../../net/transport.ts";
 import type { ByteStream } from "../exchange.ts";
 import { DATA, END, ERROR, HEAD, NEED_INPUT, PAUSED } from "../http1/events.ts";
 import { RequestParser } from "../http1/request-parser.ts";
-import { errorResponse } from "../http1/writer.ts";
 import { BodyClock } from "./body-clock.ts";
 import { ClientIdentity } from "./client-facts.ts";
 import { ConnectTunnel } from "./connect-tunnel.ts";
 import { ConnectionClock } from "./connection-clock.ts";
 import { DownstreamExchange } from "./downstream-exchange.ts";
+import { errorAnswer } from "./error-answer.ts";
 import { recordExchange, recordMalformed } from "./exchange-record.ts";
 import type { HttpServer } from "./http-server.ts";
 import { RequestBody } from "./request-body.ts";
@@ -30,12 +30,9 @@ const TUNNEL = 5;
 const CLOSED = 6;
 type State = 0 | 1 | 2 | 3 | 4 | 5 | 6;
 
-/** Seconds that a client is asked to wait when we are too busy. */
-export const retryAfter = 1;
 const drainBytes = 65_536;
 const drainMs = 2_000;
 const probeMs = 200;
-const noClock = new BodyClock(0, 0);
 /** Responses that a client does not read make the connection stop at the next request. */
 const pendingBytes = 65_536;
 
@@ -60,7 +57,6 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   #discarded = 0;
   /** Some of a head has come, and its deadline runs. */
   #headBegun = false;
-  #bodyClock: BodyClock = noClock;
   #probes = 0;
 
   constructor(server: HttpServer, open: (owner: TransportOwner) => Transport) {
@@ -99,6 +95,8 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     // What is left would be overwritten by the next read, of this connection or another.
     const rest = parser.takeRest();
     if (rest.length > 0) parser.push(this.transport.own(rest));
+    // A body that is held back has more to come, which had best stay with the kernel.
+    if (this.#body?.held === true) this.transport.pause();
   }
 
   onEnd(): void {
@@ -231,7 +229,8 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
       return;
     }
     exchange.keepAlive = error.source !== "downstream" && this.mayKeepAlive(exchange);
-    this.#writeError(error, exchange.keepAlive, exchange.request.method === "HEAD", exchange.minor);
+    const { request, minor, keepAlive } = exchange;
+    this.transport.text(errorAnswer(error, request, minor, keepAlive, this.server.date.text()));
     this.responseComplete(exchange);
   }
 
@@ -271,7 +270,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   refuseTunnel(error: ProxyError): void {
     this.#tunnel = null;
     if (this.transport.destroyed) return;
-    this.#writeError(error, false, false, 1);
+    this.transport.text(errorAnswer(error, null, 1, false, this.server.date.text()));
     this.#close();
   }
 
@@ -367,7 +366,8 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
         this.#clock.awaitFor(timeouts.head);
       }
     } else if (this.#state === READING_BODY) {
-      this.#clock.await(this.#bodyClock.wait(this.#clock.now(), this.#body?.received ?? 0));
+      const body = this.#body;
+      if (body !== null) this.#clock.await(body.clock.wait(this.#clock.now(), body.received));
     }
     this.transport.resume();
   }
@@ -380,11 +380,11 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     const { length } = framing;
     this.#state = READING_BODY;
     this.#headBegun = false;
-    const body = length === 0 ? null : new RequestBody(this, length);
-    this.#body = body;
     const { timeouts, limits } = server.config;
-    if (body !== null) this.#bodyClock = new BodyClock(timeouts.idle, limits.minBodyRate);
-    else if (parser.next() === END) this.#state = ANSWERING;
+    const clock = length === 0 ? null : new BodyClock(timeouts.idle, limits.minBodyRate);
+    const body = clock === null ? null : new RequestBody(this, length, clock);
+    this.#body = body;
+    if (body === null && parser.next() === END) this.#state = ANSWERING;
     this.#client.httpVersion = minor === 1 ? "HTTP/1.1" : "HTTP/1.0";
     server.traffic.begin();
     server.exchanges++;
@@ -417,19 +417,12 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     }
     const body = this.#body;
     if (body === null) return;
-    body.received += chunk.length;
     const { bodyBytes } = this.server.config.limits;
-    if (bodyBytes > 0 && body.received > bodyBytes) {
-      this.#refuse(
-        new ProxyError(
-          "request_body_too_large",
-          `cannot take the request's body: more than ${bodyBytes} bytes`,
-        ),
-      );
-      return;
-    }
-    if (!body.deliver(chunk, this.transport) && this.#state === READING_BODY) {
-      this.#bodyClock.stop();
+    if (bodyBytes > 0 && body.received + chunk.length > bodyBytes) {
+      const message = `cannot take the request's body: more than ${bodyBytes} bytes`;
+      this.#refuse(new ProxyError("request_body_too_large", message));
+    } else if (!body.deliver(chunk, this.transport) && this.#state === READING_BODY) {
+      body.clock.stop();
       this.#clock.awaitFor(0);
     }
   }
@@ -483,7 +476,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     const { server } = this;
     server.report(error, "");
     recordMalformed(server, this.#client.address, error.status, error.code, error.id);
-    this.#writeError(error, false, false, 1);
+    this.transport.text(errorAnswer(error, null, 1, false, this.server.date.text()));
     this.#close();
   }
 
@@ -503,14 +496,15 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
 
   #bodyTimer(now: number): void {
     const body = this.#body;
-    if (this.#exchange === null && body?.flowing === false) {
+    if (body === null) return;
+    if (this.#exchange === null && !body.flowing) {
       // The response is complete, and whoever was to read the rest of the body does not.
       this.#close();
       body.fail(new ProxyError("request_timeout", "cannot keep the request's body: nobody reads it"));
-    } else if (this.#bodyClock.tooSlow(now, body?.received ?? 0)) {
+    } else if (body.clock.tooSlow(now, body.received)) {
       this.#refuse(new ProxyError("request_timeout", "cannot read the request's body: it comes too slowly"));
     } else {
-      this.#clock.await(this.#bodyClock.deadline);
+      this.#clock.await(body.clock.deadline);
     }
   }
 
@@ -525,13 +519,5 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     this.#probes++;
     this.transport.text("HTTP/1.1 100 Continue\r\n\r\n");
     this.#clock.awaitFor(probeMs);
-  }
-
-  #writeError(error: ProxyError, keepAlive: boolean, head: boolean, minor: 0 | 1): void {
-    const status = error.status === 0 ? 502 : error.status;
-    const date = this.server.date.text();
-    const writing = { keepAlive, head, minor, date };
-    const text = errorResponse(status, error.id, status === 503 ? { ...writing, retryAfter } : writing);
-    this.transport.text(text);
   }
 }

@@ -10,8 +10,8 @@ import type { Service } from "../../services/service.ts";
 import { HeaderEditor } from "../header-edits.ts";
 import type { ParserLimits } from "../http1/events.ts";
 import { HttpDate } from "../http1/http-date.ts";
-import { errorResponse } from "../http1/writer.ts";
-import { DownstreamConnection, retryAfter } from "./downstream-connection.ts";
+import { DownstreamConnection } from "./downstream-connection.ts";
+import { errorAnswer } from "./error-answer.ts";
 
 /** What a server needs of its shard; a part of `ServiceContext`. */
 export interface ServerContext {
@@ -129,7 +129,7 @@ export class HttpServer {
     socket.on("error", () => {});
     socket.on("finish", () => socket.destroy());
     socket.resume();
-    socket.end(errorResponse(503, newErrorId(), { date: this.date.text(), retryAfter }), "latin1");
+    socket.end(errorAnswer({ status: 503, id: newErrorId() }, null, 1, false, this.date.text()), "latin1");
   }
 
   #tellDrained(): void {

@@ -2,11 +2,13 @@ import type { ProxyError } from "../../errors/proxy-error.ts";
 import type { Transport } from "../../net/transport.ts";
 import type { BodySink, BodySource } from "../body.ts";
 import type { HeaderBlock } from "../header-block.ts";
+import type { BodyClock } from "./body-clock.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
 
 /** The body of the request that a connection is receiving. It holds the connection only until the body's end. */
 export class RequestBody implements BodySource {
   readonly length: number;
+  readonly clock: BodyClock;
   /** Bytes that have come so far. */
   received = 0;
   #connection: DownstreamConnection | null;
@@ -16,7 +18,8 @@ export class RequestBody implements BodySource {
   #failed: ProxyError | null = null;
   #cancelled = false;
 
-  constructor(connection: DownstreamConnection, length: number) {
+  constructor(connection: DownstreamConnection, length: number, clock: BodyClock) {
+    this.clock = clock;
     this.#connection = connection;
     this.length = length;
   }
@@ -24,6 +27,11 @@ export class RequestBody implements BodySource {
   /** There is somebody to take the next chunk. */
   get flowing(): boolean {
     return this.#sink !== null && !this.#holding;
+  }
+
+  /** Somebody takes the body, and has enough for now. */
+  get held(): boolean {
+    return this.#sink !== null && this.#holding;
   }
 
   get cancelled(): boolean {
@@ -56,6 +64,7 @@ export class RequestBody implements BodySource {
 
   /** @returns false when the connection is to hold still until `bodyResumed`. */
   deliver(chunk: Uint8Array, transport: Transport): boolean {
+    this.received += chunk.length;
     if (this.#sink === null) return true;
     // Set beforehand, so that a sink which resumes from within `write` is heard.
     this.#holding = true;

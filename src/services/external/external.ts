@@ -3,6 +3,7 @@ import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
 import { Dial, type DialOwner } from "../../net/connect.ts";
 import type { TransportStream } from "../../net/stream.ts";
+import { metricKey } from "../../observability/metric-key.ts";
 import type { Gauges } from "../../observability/traffic.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "../context.ts";
 import type { Service, Tunnel } from "../service.ts";
@@ -84,7 +85,7 @@ class ExternalService implements LinkableService {
   }
 
   #key(state: "open" | "idle"): string {
-    return `sluice_upstream_connections{service="${this.name}",state="${state}"}`;
+    return metricKey("sluice_upstream_connections", { service: this.name, state });
   }
 }
 
