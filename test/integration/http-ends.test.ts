@@ -251,6 +251,22 @@ test("a client that pipelines and never reads is not read from without end", asy
   client.socket.destroy();
 });
 
+test("a client that neither reads its echo nor sends more is given up, whatever its body waits for", async (t) => {
+  const service = new FunctionService((exchange) => {
+    const body = exchange.takeBody();
+    if (body !== null) exchange.respond(new ResponseHead(200), body);
+  });
+  const proxy = await TestProxy.start(t, { service, http: { timeouts: { idle: 200 } } });
+  const client = await proxy.dial(t);
+  client.socket.pause();
+  client.send("POST / HTTP/1.1\r\nHost: site\r\nContent-Length: 100000000\r\n\r\n");
+  const block = Buffer.alloc(1_000_000);
+  for (let i = 0; i < 50; i++) client.socket.write(block);
+  await until(() => service.aborts.length === 1 || proxy.server.connections === 0, 10_000);
+  assert.equal(proxy.errors.request_timeout, 1);
+  await until(() => proxy.server.connections === 0);
+});
+
 test("an upgrade is a stream of bytes in both directions, and only for clients that asked", async (t) => {
   const closed: string[] = [];
   const service = new FunctionService((exchange) => {
