@@ -1,18 +1,17 @@
 import type { Diagnostic } from "../config/diagnostic.ts";
 import type { ProxyConfig } from "../config/schema/proxy.ts";
 import type { LogLevel } from "../observability/log.ts";
-import { metricKey } from "../observability/metric-key.ts";
 import { chooseLogSettings, type LogSettings, ProcessLog } from "../observability/process-log.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
 import type { AdminServer } from "./admin.ts";
 import { describeDeath, Generation, GenerationError, type GenerationHost } from "./generation.ts";
 import { ListenError, ListeningSockets, type OpenSocket } from "./listening-sockets.ts";
-import { MetricsLedger } from "./metrics-ledger.ts";
-import { type MetricsPage, renderMetrics } from "./metrics-page.ts";
+import type { MetricsPage } from "./metrics-page.ts";
 import { type ConfigSource, type Prepared, prepareRevision } from "./prepare.ts";
 import { Quarantine } from "./quarantine.ts";
-import { type Revision, serviceKind } from "./revision.ts";
+import type { Revision } from "./revision.ts";
 import type { ShardDeath, ShardProcess, ShardProgram } from "./shard-process.ts";
+import { SupervisorMetrics, type SupervisorState } from "./supervisor-metrics.ts";
 import { FileWatcher } from "./watcher.ts";
 
 export interface SupervisorOptions {
@@ -44,8 +43,6 @@ export class StartError extends Error {
 
 /** How often counts are fetched, so that little is lost when a shard dies. */
 const collectMs = 5_000;
-/** A shard that does not answer a scrape in time shows in it as it last was. */
-const scrapeMs = 1_000;
 /** An idle connection may bring a request that was on its way for at most so long after a drain began. */
 const longestGraceMs = 1_000;
 /** More generations than this do not drain at once: each holds its shards' memory. */
@@ -57,15 +54,9 @@ export class Supervisor implements GenerationHost {
   readonly now: () => number;
   readonly #options: SupervisorOptions;
   readonly #sockets: ListeningSockets;
-  readonly #ledger: MetricsLedger = new MetricsLedger();
+  readonly #metrics: SupervisorMetrics = new SupervisorMetrics();
   readonly #quarantine: Quarantine;
   readonly #watcher: FileWatcher | null;
-  readonly #kinds: Map<string, string> = new Map();
-  readonly #counters: Map<string, number> = new Map([
-    [metricKey("sluice_reloads_total", { result: "ok" }), 0],
-    [metricKey("sluice_reloads_total", { result: "failed" }), 0],
-  ]);
-  readonly #startedAt: number = Date.now() / 1000;
   readonly #draining: Map<Generation, Promise<unknown>> = new Map();
   #log: ProcessLog | null = null;
   #current: Generation | null = null;
@@ -108,7 +99,7 @@ export class Supervisor implements GenerationHost {
         error instanceof ListenError || (error instanceof GenerationError && error.reason === "listen");
       throw new StartError(listen ? "listen" : "shard", text);
     }
-    this.#collector = setInterval(() => void this.#collect(scrapeMs), collectMs);
+    this.#collector = setInterval(() => void this.#metrics.collect(this.#state), collectMs);
   }
 
   async #begin(revision: Revision): Promise<void> {
@@ -182,13 +173,8 @@ export class Supervisor implements GenerationHost {
   }
 
   /** The counts of all shards, fetched now. */
-  async metrics(): Promise<MetricsPage> {
-    await this.#collect(scrapeMs);
-    return renderMetrics(
-      this.#ledger.totals(),
-      this.#ownMetrics(),
-      (name) => this.#kinds.get(name) ?? "unknown",
-    );
+  metrics(): Promise<MetricsPage> {
+    return this.#metrics.page(this.#state);
   }
 
   nextShardId(): number {
@@ -206,11 +192,11 @@ export class Supervisor implements GenerationHost {
   }
 
   onSnapshot(shard: number, snapshot: MetricsSnapshot): void {
-    this.#ledger.update(shard, snapshot);
+    this.#metrics.update(shard, snapshot);
   }
 
   onShardGone(generation: Generation, shard: ShardProcess, death: ShardDeath, restartMs: number): void {
-    this.#ledger.retire(shard.id);
+    this.#metrics.retire(shard.id);
     if (restartMs < 0) {
       if (
         generation.state === "draining" &&
@@ -225,7 +211,7 @@ export class Supervisor implements GenerationHost {
       }
       return;
     }
-    this.#count(metricKey("sluice_shard_restarts_total", { cause: death.cause }));
+    this.#metrics.restarted(death.cause);
     const again = restartMs === 0 ? "starting another" : `starting another in ${restartMs} ms`;
     this.#event("error", "shard.died", `a shard died: ${describeDeath(death)}; ${again}`, {
       generation: generation.number,
@@ -265,7 +251,7 @@ export class Supervisor implements GenerationHost {
     } catch (error) {
       if (this.#stopping) return false;
       this.#sockets.closeOthers(old.revision.config.sockets);
-      this.#count(metricKey("sluice_reloads_total", { result: "failed" }));
+      this.#metrics.reloaded("failed");
       const reason = error instanceof Error ? error.message : String(error);
       this.#event("error", "reload.failed", `cannot reload (${cause}): ${reason}; the running config stays`, {
         generation: old.number,
@@ -274,7 +260,7 @@ export class Supervisor implements GenerationHost {
       this.#watcher?.watch([...old.revision.files, ...(prepared?.files ?? [])]);
       return false;
     }
-    this.#count(metricKey("sluice_reloads_total", { result: "ok" }));
+    this.#metrics.reloaded("ok");
     this.#event("info", "reload.done", `reloaded (${cause})`, { generation: this.#current?.number });
     this.#watcher?.watch(this.#current?.revision.files ?? []);
     return true;
@@ -317,8 +303,7 @@ export class Supervisor implements GenerationHost {
         throw new GenerationError("internal", "cannot start a shard: it is no longer wanted");
       await generation.start();
       await generation.listen();
-      for (const name of Object.keys(revision.config.services))
-        this.#kinds.set(name, serviceKind(revision, name));
+      this.#metrics.learn(revision);
       this.#current = generation;
     } catch (error) {
       generation.kill();
@@ -368,36 +353,17 @@ export class Supervisor implements GenerationHost {
     return chooseLogSettings(config.log, logLevel, isTerminal, noColour);
   }
 
-  async #collect(timeoutMs: number): Promise<void> {
-    const generations = [...this.#draining.keys()];
-    if (this.#current !== null) generations.push(this.#current);
-    await Promise.all(
-      generations.flatMap((generation) => generation.shards.map((shard) => shard.refreshMetrics(timeoutMs))),
-    );
-  }
-
-  *#ownMetrics(): Iterable<readonly [key: string, value: number]> {
+  get #state(): SupervisorState {
+    const draining = [...this.#draining.keys()];
     const current = this.#current;
-    const draining = [...this.#draining.keys()].filter((each) => each !== current);
-    yield [metricKey("sluice_shards", { state: "running" }), this.#stopping ? 0 : (current?.listening ?? 0)];
-    yield [
-      metricKey("sluice_shards", { state: "draining" }),
-      draining.reduce((sum, generation) => sum + generation.shards.length, 0),
-    ];
-    const delays = current?.shards.map((shard) => shard.delayMs) ?? [];
-    yield ["sluice_shard_ping_seconds", Math.max(0, ...delays) / 1000];
-    yield ["sluice_generation", current?.number ?? 0];
-    yield ["sluice_start_time_seconds", this.#startedAt];
-    for (const worker of this.#quarantine.current()) {
-      yield [metricKey("sluice_worker_quarantined", { worker }), 1];
-    }
-    yield* this.#counters;
+    const serving = current === null || this.#draining.has(current) ? null : current;
+    return { serving, draining, quarantined: this.#quarantine.current() };
   }
 
   #strike(worker: string): void {
     const termMs = this.#quarantine.strike(worker);
     if (termMs === 0) return;
-    this.#count(metricKey("sluice_worker_quarantines_total", { worker }));
+    this.#metrics.quarantined(worker);
     this.#event(
       "error",
       "worker.quarantined",
@@ -426,10 +392,6 @@ export class Supervisor implements GenerationHost {
       if (hashes.get(name) !== hash) this.#quarantine.forget(name);
     }
     this.#sendQuarantine();
-  }
-
-  #count(key: string): void {
-    this.#counters.set(key, (this.#counters.get(key) ?? 0) + 1);
   }
 
   #event(

@@ -69,13 +69,16 @@ test("SIGTERM ends the proxy also while a shard is being replaced", async (t) =>
   assert.equal((await sluice.stop()).code, 0);
 });
 
+/** Long enough for an entry that has to wait for its turn on a busy machine. */
+const limits = "limits: { cpuMs: 1000, startupMs: 5000 }";
+
 const workers = (port: number): string => `
 sockets:
   bad: { address: "127.0.0.1:0", service: bad }
   good: { address: "127.0.0.1:0", service: good }
 services:
-  bad: { worker: { main: ./bad.js, compatibilityDate: 2026-11-01 } }
-  good: { worker: { main: ./good.js, compatibilityDate: 2026-11-01 } }
+  bad: { worker: { main: ./bad.js, compatibilityDate: 2026-11-01, ${limits} } }
+  good: { worker: { main: ./good.js, compatibilityDate: 2026-11-01, ${limits} } }
 admin: { address: "127.0.0.1:${port}" }
 `;
 const good = 'export default { fetch() { return new Response("good") } }';

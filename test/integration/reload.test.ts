@@ -106,7 +106,7 @@ test("--watch reloads when a module of a Worker changes, and keeps the old one w
 sockets:
   public: { address: "127.0.0.1:0", service: hello }
 services:
-  hello: { worker: { main: ./src/hello.ts, compatibilityDate: 2026-11-01 } }
+  hello: { worker: { main: ./src/hello.ts, compatibilityDate: 2026-11-01, limits: { cpuMs: 1000 } } }
 `,
     {
       args: ["--watch"],
