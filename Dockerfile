@@ -1,14 +1,12 @@
-# syntax=docker/dockerfile:1
-
 FROM node:26-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
 # Install scripts stay off: isolated-vm and esbuild bring their binaries inside their packages.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
+# The tour is what runs until a config of your own is mounted; in a container it has to listen on every address.
 RUN node scripts/build.mjs \
  && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
- # The tour is what runs until a config of your own is mounted; in a container it has to listen on every address.
  && mkdir -p /image/etc/sluice /image/app \
  && sed 's/address: 127.0.0.1:8080/address: "*:8080"/' proxy.yaml > /image/etc/sluice/proxy.yaml \
  && cp -r --parents examples/tour config/proxy.schema.json /image/etc/sluice/ \

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { parse, parseAllDocuments } from "yaml";
 import { errorCodes, ProxyError } from "../../src/errors/proxy-error.ts";
 import { Origin } from "../support/origin.ts";
@@ -28,6 +30,12 @@ test("docs/errors.md lists every error code as it is", () => {
   });
   const listed = read("docs/errors.md").match(/^\| `\w+` \| \d+ \| \w+ \| \w+ \|(?= \S.* \|$)/gm);
   assert.deepEqual(listed, expected);
+});
+
+test("the Workers of the examples pass the type checker", async () => {
+  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+  const { stdout } = await promisify(execFile)(process.execPath, [tsc, "-p", join(root, "examples")]);
+  assert.equal(stdout, "");
 });
 
 for (const page of pages) {
