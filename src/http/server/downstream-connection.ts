@@ -1,9 +1,10 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
+import { MessagePump, type PumpOwner } from "../../net/message-pump.ts";
 import { join, TransportStream } from "../../net/stream.ts";
 import type { TimerOwner } from "../../net/timer-wheel.ts";
 import type { Transport, TransportOwner } from "../../net/transport.ts";
 import type { ByteStream } from "../exchange.ts";
-import { DATA, END, ERROR, HEAD, NEED_INPUT, PAUSED } from "../http1/events.ts";
+import { END } from "../http1/events.ts";
 import { RequestParser } from "../http1/request-parser.ts";
 import { BodyClock } from "./body-clock.ts";
 import { ClientIdentity } from "./client-facts.ts";
@@ -40,17 +41,17 @@ const pendingBytes = 65_536;
  * One client connection with HTTP/1.1: requests are read, answered and read again, strictly one after the other
  * (RFC 9112 §9.3.2). At most one read of input waits in memory meanwhile.
  */
-export class DownstreamConnection implements TransportOwner, TimerOwner {
+export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwner {
   readonly server: HttpServer;
   readonly transport: Transport;
   readonly #parser: RequestParser;
+  readonly #pump: MessagePump;
   readonly #clock: ConnectionClock;
   readonly #client: ClientIdentity;
   #state: State = READING_HEAD;
   #exchange: DownstreamExchange | null = null;
   #body: RequestBody | null = null;
   #tunnel: ConnectTunnel | null = null;
-  #running = false;
   /** The client has ended its side. */
   #peerEnded = false;
   /** Bytes thrown away since the state was entered. */
@@ -62,6 +63,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   constructor(server: HttpServer, open: (owner: TransportOwner) => Transport) {
     this.server = server;
     this.#parser = new RequestParser(server.parserLimits);
+    this.#pump = new MessagePump(this, this.#parser);
     this.#clock = new ConnectionClock(server.wheel, this);
     this.transport = open(this);
     this.#client = new ClientIdentity(this.transport.socket, server.name, false);
@@ -83,20 +85,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
       case TUNNEL:
         return;
     }
-    const parser = this.#parser;
-    if (!this.#canRead()) {
-      parser.push(this.transport.own(bytes));
-      this.transport.pause();
-      return;
-    }
-    parser.push(bytes);
-    this.#run();
-    if (this.#leftHttp()) return;
-    // What is left would be overwritten by the next read, of this connection or another.
-    const rest = parser.takeRest();
-    if (rest.length > 0) parser.push(this.transport.own(rest));
-    // A body that is held back has more to come, which had best stay with the kernel.
-    if (this.#body?.held === true) this.transport.pause();
+    this.#pump.feed(bytes);
   }
 
   onEnd(): void {
@@ -112,7 +101,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
         return;
     }
     this.#parser.finish();
-    if (this.#canRead()) this.#run();
+    this.#pump.run();
   }
 
   onDrain(): void {
@@ -121,7 +110,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
       this.#clock.blockFor(0);
       exchange.drained();
     } else if (this.#state === READING_HEAD) {
-      this.#run();
+      this.#pump.run();
     }
   }
 
@@ -215,7 +204,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     } else {
       this.#nextRequest(now);
     }
-    this.#run();
+    this.#pump.run();
   }
 
   /** Answers an exchange whose service has failed. */
@@ -281,14 +270,14 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
   }
 
   bodyResumed(): void {
-    if (!this.#running) queueMicrotask(() => this.#run());
+    this.#pump.runLater();
   }
 
   bodyCancelled(body: RequestBody): void {
     // As long as the response is not complete, the body waits: whether the connection is kept is decided then.
     if (this.#body !== body || this.#exchange !== null || this.#state !== READING_BODY) return;
     this.#drainBody();
-    if (!this.#running) queueMicrotask(() => this.#run());
+    this.#pump.runLater();
   }
 
   // --- ends
@@ -304,9 +293,9 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     this.transport.destroy();
   }
 
-  // --- reading
+  // --- what the pump tells
 
-  #canRead(): boolean {
+  get reading(): boolean {
     switch (this.#state) {
       case READING_HEAD:
         return this.transport.pending < pendingBytes;
@@ -319,46 +308,15 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     }
   }
 
-  #leftHttp(): boolean {
-    return this.#state === TUNNEL || this.#state === CLOSED;
+  get held(): boolean {
+    return this.#state === READING_BODY && this.#body?.held === true;
   }
 
-  #run(): void {
-    if (this.#running) return;
-    this.#running = true;
-    while (this.#canRead() && this.#step()) {}
-    this.#running = false;
-  }
-
-  /** Takes one event from the parser; false when there is none. */
-  #step(): boolean {
-    const parser = this.#parser;
-    switch (parser.next()) {
-      case NEED_INPUT:
-        this.#starved();
-        return false;
-      case HEAD:
-        this.#open();
-        return true;
-      case DATA:
-        this.#receive(parser.chunk);
-        return true;
-      case END:
-        this.#endRequest();
-        return true;
-      case ERROR:
-        this.#refuse(parser.error ?? new ProxyError("request_malformed", "cannot read a request"));
-        return false;
-      case PAUSED:
-        return false;
-    }
-  }
-
-  #starved(): void {
+  onStarved(): boolean {
     const { timeouts } = this.server.config;
     if (this.#peerEnded) {
       this.#close();
-      return;
+      return false;
     }
     if (this.#state === READING_HEAD) {
       if (!this.#headBegun && !this.#parser.idle) {
@@ -369,10 +327,14 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
       const body = this.#body;
       if (body !== null) this.#clock.await(body.clock.wait(this.#clock.now(), body.received));
     }
-    this.transport.resume();
+    return true;
   }
 
-  #open(): void {
+  onViolation(): void {
+    this.#refuse(this.#parser.error ?? new ProxyError("request_malformed", "cannot read a request"));
+  }
+
+  onHead(): void {
     const { server } = this;
     const parser = this.#parser;
     const { head, framing, minor } = parser;
@@ -409,7 +371,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     this.server.service.connect(tunnel);
   }
 
-  #receive(chunk: Uint8Array): void {
+  onData(chunk: Uint8Array): void {
     if (this.#state === DRAINING_BODY) {
       this.#discarded += chunk.length;
       if (this.#discarded > drainBytes) this.#close();
@@ -427,7 +389,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner {
     }
   }
 
-  #endRequest(): void {
+  onMessageEnd(): void {
     const body = this.#body;
     this.#body = null;
     if (this.#exchange === null) {

@@ -1,8 +1,8 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
 import type { ByteStream } from "../../http/exchange.ts";
-import { DATA, END, ERROR, HEAD, NEED_INPUT, PAUSED } from "../../http/http1/events.ts";
 import { ResponseParser } from "../../http/http1/response-parser.ts";
 import { connectError, openTransport } from "../../net/connect.ts";
+import { MessagePump, type PumpOwner } from "../../net/message-pump.ts";
 import { TransportStream } from "../../net/stream.ts";
 import { type TimerOwner, WheelTimer } from "../../net/timer-wheel.ts";
 import type { Transport, TransportOwner } from "../../net/transport.ts";
@@ -16,18 +16,18 @@ const IDLE = 2;
 const CLOSED = 3;
 
 /** One connection to an upstream, which serves one exchange at a time. */
-export class UpstreamConnection implements TransportOwner, TimerOwner {
+export class UpstreamConnection implements TransportOwner, TimerOwner, PumpOwner {
   readonly parser: ResponseParser;
   /** It has served an exchange before: if it closes now without a byte, the upstream had let it go. */
   reused = false;
   readonly #upstream: Upstream;
   readonly #pool: UpstreamPool;
   readonly #timer: WheelTimer = new WheelTimer(this);
+  readonly #pump: MessagePump;
   readonly #connectDeadline: number;
   #transport: Transport | null = null;
   #exchange: UpstreamExchange | null;
   #state: 0 | 1 | 2 | 3 = CONNECTING;
-  #running = false;
   /** Nothing more will come, and why if it was no orderly end. */
   #peerEnded = false;
   #broken: Error | null = null;
@@ -38,6 +38,7 @@ export class UpstreamConnection implements TransportOwner, TimerOwner {
     this.#exchange = exchange;
     this.#connectDeadline = connectDeadline;
     this.parser = new ResponseParser(upstream.parserLimits);
+    this.#pump = new MessagePump(this, this.parser);
     exchange.connecting(this);
   }
 
@@ -75,13 +76,12 @@ export class UpstreamConnection implements TransportOwner, TimerOwner {
 
   /** The exchange takes more of the body. */
   wake(): void {
-    if (!this.#running) this.#run();
+    this.#pump.run();
   }
 
   /** The same, but not before the caller has returned. */
   wakeLater(): void {
-    // A parser that is at work goes on by itself.
-    if (!this.#running) queueMicrotask(() => this.#run());
+    this.#pump.runLater();
   }
 
   /** The exchange is done with it, and the response was read to its end. */
@@ -130,29 +130,9 @@ export class UpstreamConnection implements TransportOwner, TimerOwner {
   }
 
   onBytes(bytes: Buffer): void {
-    switch (this.#state) {
-      case BUSY: {
-        const { transport } = this;
-        if (this.#exchange?.reading !== true) {
-          this.parser.push(transport.own(bytes));
-          transport.pause();
-          return;
-        }
-        this.parser.push(bytes);
-        this.#run();
-        // What is left would be overwritten by the next read, of this connection or another.
-        if (this.#state !== BUSY || this.#exchange?.reading === true) return;
-        const rest = this.parser.takeRest();
-        if (rest.length > 0) this.parser.push(transport.own(rest));
-        // A body that is held back has more to come, which had best stay with the kernel.
-        if (this.#exchange?.held === true) transport.pause();
-        return;
-      }
-      case IDLE:
-        // Nobody asked: whatever it is, it must not be taken for the answer to the next request.
-        this.destroy();
-        return;
-    }
+    if (this.#state === BUSY) this.#pump.feed(bytes);
+    // Nobody asked: whatever it is, it must not be taken for the answer to the next request.
+    else if (this.#state === IDLE) this.destroy();
   }
 
   onEnd(): void {
@@ -198,6 +178,44 @@ export class UpstreamConnection implements TransportOwner, TimerOwner {
     }
   }
 
+  // --- what the pump tells
+
+  get reading(): boolean {
+    return this.#state === BUSY && this.#exchange?.reading === true;
+  }
+
+  get held(): boolean {
+    return this.#exchange?.held === true;
+  }
+
+  onHead(): void {
+    const { head, framing, upgrade } = this.parser;
+    if (head.status === 101) this.#exchange?.onSwitch(head, upgrade);
+    else if (head.status < 200) this.#exchange?.onInterim(head);
+    else this.#exchange?.onHead(head, framing.length, framing.keepAlive);
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.#exchange?.onData(chunk, this.transport);
+  }
+
+  onMessageEnd(): void {
+    this.#exchange?.onEnd(this.parser.trailers);
+  }
+
+  onViolation(): void {
+    const { error } = this.parser;
+    this.#exchange?.onBroken(error ?? new ProxyError("upstream_malformed", "cannot read the response"));
+  }
+
+  onStarved(): boolean {
+    if (this.#peerEnded) this.#exchange?.onLost(this.#broken, !this.parser.idle);
+    else this.#exchange?.onStarved();
+    return !this.#peerEnded;
+  }
+
+  // --- inner
+
   /**
    * The upstream sends no more: what has come is still read, and then the rest is missing or there was none. A reset is
    * no end, not even of a body that runs until the close.
@@ -205,44 +223,7 @@ export class UpstreamConnection implements TransportOwner, TimerOwner {
   #finish(cause: Error | null): void {
     if (cause === null) this.parser.finish();
     else this.#broken = cause;
-    if (this.#exchange?.reading === true) this.#run();
-  }
-
-  #run(): void {
-    if (this.#running) return;
-    this.#running = true;
-    while (this.#state === BUSY && this.#exchange?.reading === true && this.#step(this.#exchange)) {}
-    this.#running = false;
-  }
-
-  #step(exchange: UpstreamExchange): boolean {
-    const { parser } = this;
-    switch (parser.next()) {
-      case NEED_INPUT:
-        if (this.#peerEnded) {
-          exchange.onLost(this.#broken, !parser.idle);
-          return false;
-        }
-        exchange.onStarved();
-        this.transport.resume();
-        return false;
-      case HEAD:
-        if (parser.head.status === 101) exchange.onSwitch(parser.head, parser.upgrade);
-        else if (parser.head.status < 200) exchange.onInterim(parser.head);
-        else exchange.onHead(parser.head, parser.framing.length, parser.framing.keepAlive);
-        return true;
-      case DATA:
-        exchange.onData(parser.chunk, this.transport);
-        return true;
-      case END:
-        exchange.onEnd(parser.trailers);
-        return true;
-      case ERROR:
-        exchange.onBroken(parser.error ?? new ProxyError("upstream_malformed", "cannot read the response"));
-        return false;
-      case PAUSED:
-        return false;
-    }
+    this.#pump.run();
   }
 
   #close(): void {
