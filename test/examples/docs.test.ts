@@ -130,6 +130,17 @@ for (const page of ["docs/getting-started.md", "docs/workers.md", "docs/forward-
   });
 }
 
+for (const page of ["docs/getting-started.md", "docs/workers.md", "docs/forward-proxy.md"]) {
+  test(`the Workers in ${page} start`, async (context) => {
+    for (const block of blocks(read(page), "ts")) {
+      const config =
+        "sockets: { public: { address: 127.0.0.1:0, service: shown } }\nservices: { shown: { worker: { main: ./worker.js, compatibilityDate: 2026-11-01 } } }\n";
+      const sluice = await startSluice(context, config, { files: { "worker.js": block } });
+      await sluice.stop();
+    }
+  });
+}
+
 test("the image copies files that are there, and none that .dockerignore holds back", () => {
   const dockerfile = read("Dockerfile");
   const allowed = read(".dockerignore")
