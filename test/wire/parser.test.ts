@@ -137,6 +137,7 @@ describe("a header block", () => {
     "A : b\r\n",
     ": b\r\n",
     "A\r\n",
+    "A: \u0100\r\n",
     "A: \u010a\r\n",
     "A: \0\r\n",
   ];

@@ -299,6 +299,11 @@ describe("the writer of responses", () => {
     assert.equal(lastChunk(new HeaderBlock("A: 1\r\nHost: b\r\n")), "0\r\nA: 1\r\n\r\n");
   });
 
+  test("leaves out a trailer that is cut off", () => {
+    assert.equal(lastChunk(new HeaderBlock("A: 1\r\nHost: b\r\nB: 2\r\nC: 3")), "0\r\nA: 1\r\nB: 2\r\n\r\n");
+    assert.equal(lastChunk(new HeaderBlock("A: 1\r\nB")), "0\r\nA: 1\r\n\r\n");
+  });
+
   test("tells an error with its id and closes", () => {
     assert.deepEqual(readResponse(errorResponse(502, "abc123", { date: "now" })), [
       'head 502 "Bad Gateway" length=27 close',

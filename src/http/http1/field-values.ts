@@ -54,7 +54,7 @@ export function withoutNames(text: string, names: ReadonlySet<string>): string {
   let run = 0;
   for (let line = 0; line < text.length; ) {
     const next = text.indexOf("\n", line) + 1;
-    if (next === 0) return kept;
+    if (next === 0) return kept + text.slice(run, line);
     if (names.has(text.slice(line, text.indexOf(":", line)).toLowerCase())) {
       kept += text.slice(run, line);
       run = next;

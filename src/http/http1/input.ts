@@ -11,7 +11,7 @@ export class Input {
   /** The next octet to be read, and the end of what is there. */
   start = 0;
   end = 0;
-  /** `bytes` is our own copy, and input may be appended to it in place. */
+  /** `bytes` is our own copy, and input may be appended to it in place; the queue is then empty outside of `more`. */
   #own = false;
   #queue: Buffer[] = [];
 
@@ -33,7 +33,7 @@ export class Input {
       ? bytes
       : Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
     if (this.start === this.end && this.#queue.length === 0) this.#use(buffer);
-    else if (this.#own && this.#queue.length === 0) this.#append(buffer);
+    else if (this.#own) this.#append(buffer);
     else this.#queue.push(buffer);
   }
 
