@@ -1,12 +1,12 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
-import type { BodySink, BodySource, Lender } from "../../http/body.ts";
+import type { BodySink, BodySource } from "../../http/body.ts";
 import type { Exchange, ExchangeHandler } from "../../http/exchange.ts";
 import type { HeaderBlock } from "../../http/header-block.ts";
-import { chunkPrefix, chunkSuffix, lastChunk, requestHead } from "../../http/http1/writer.ts";
+import { requestHead } from "../../http/http1/writer.ts";
 import { type RequestHead, type ResponseHead, responseIsBodiless } from "../../http/message.ts";
-import { noLender } from "../../net/read-buffer.ts";
 import type { Transport } from "../../net/transport.ts";
 import type { UpstreamPool } from "./pool.ts";
+import { RequestSender, type SenderOwner } from "./request-sender.ts";
 import type { Upstream } from "./upstream.ts";
 import type { UpstreamConnection } from "./upstream-connection.ts";
 
@@ -22,11 +22,8 @@ const continueMs = 1_000;
 /** The rest of an unwanted body up to this size is read for the sake of the connection. */
 const discardBytes = 65_536;
 
-/**
- * An exchange on its way through an upstream: it sends the request, takes the response, and is at once the sink of the
- * request's body and the source of the response's.
- */
-export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
+/** An exchange on its way through an upstream: it sends the request, takes the response, and is the source of its body. */
+export class UpstreamExchange implements ExchangeHandler, SenderOwner, BodySource {
   /** Of the response's body; see `BodySource`. */
   length = -1;
   readonly #upstream: Upstream;
@@ -41,13 +38,9 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
   #answered = false;
   #status = 0;
 
-  #requestLength = 0;
-  #requestBody: BodySource | null = null;
-  #requestPiped = false;
-  #requestSent = 0;
-  #requestDone = true;
+  /** Null when the request has no body. */
+  #sender: RequestSender | null = null;
   #awaitingContinue = false;
-  #blocked = false;
 
   #sink: BodySink | null = null;
   #holding = true;
@@ -76,9 +69,8 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     }
     // Only an HTTP/1.0 client may leave out Host; the upstream hears HTTP/1.1 and needs one (RFC 9112 §3.2).
     if (request.authority === "") request.authority = this.#upstream.authority;
-    this.#requestLength = this.#exchange.bodyLength;
-    this.#requestBody = this.#exchange.takeBody();
-    this.#requestDone = this.#requestBody === null;
+    const body = this.#exchange.takeBody();
+    if (body !== null) this.#sender = new RequestSender(this, body);
     this.#pool.acquire(this, false);
   }
 
@@ -106,7 +98,7 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     let text: string;
     try {
       text = requestHead(request, {
-        length: this.#requestLength,
+        length: this.#sender?.length ?? 0,
         keepAlive: true,
         form: style === "proxy" ? "absolute" : "origin",
       });
@@ -116,9 +108,9 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     }
     connection.parser.expect(request.method);
     connection.transport.text(text);
-    if (this.#requestDone) {
+    if (this.#sender === null) {
       this.#armHead();
-    } else if (request.expectContinue && !this.#requestPiped) {
+    } else if (request.expectContinue) {
       this.#awaitingContinue = true;
       this.#arm(continueMs);
     } else {
@@ -132,11 +124,9 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
   }
 
   onDrain(): void {
-    if (!this.#blocked) return;
-    this.#blocked = false;
-    if (this.#requestDone) return;
-    this.#arm(0);
-    this.#requestBody?.resume();
+    // Disarmed first, since the body may block again at once.
+    if (this.#sender?.blocked === true && this.#state === ASKING) this.#arm(0);
+    this.#sender?.drained();
   }
 
   onInterim(head: ResponseHead): void {
@@ -237,7 +227,6 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     if (this.#mayRetry(connection)) {
       this.#retried = true;
       this.#connection = null;
-      this.#blocked = false;
       this.#awaitingContinue = false;
       connection?.destroy();
       this.#pool.acquire(this, true);
@@ -274,53 +263,17 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     this.#end(error);
   }
 
-  // --- the request's body, as its sink
+  // --- the request's body
 
-  write(chunk: Uint8Array): boolean {
-    return this.lend(chunk, noLender);
-  }
-
-  lend(chunk: Uint8Array, lender: Lender): boolean {
-    const connection = this.#connection;
-    if (this.#state === DONE || connection === null) return false;
-    const { transport } = connection;
-    this.#requestSent += chunk.length;
-    if (this.#requestLength >= 0) {
-      if (this.#requestSent > this.#requestLength) {
-        this.#fail(
-          new ProxyError("internal", "cannot send the request's body: it is longer than was announced"),
-        );
-        return false;
-      }
-      this.#blocked = !transport.lend(chunk, lender);
-    } else if (chunk.length > 0) {
-      transport.text(chunkPrefix(chunk.length));
-      this.#blocked = !transport.lend(chunk, lender);
-      transport.text(chunkSuffix);
-    }
-    if (this.#blocked && this.#state === ASKING) this.#arm(this.#upstream.config.timeouts.idle);
-    return !this.#blocked;
-  }
-
-  end(trailers: HeaderBlock | null): void {
-    const connection = this.#connection;
-    if (this.#state === DONE || connection === null) return;
-    if (this.#requestLength < 0) {
-      connection.transport.text(lastChunk(trailers));
-    } else if (this.#requestSent < this.#requestLength) {
-      this.#fail(
-        new ProxyError("internal", "cannot send the request's body: it is shorter than was announced"),
-      );
-      return;
-    }
-    this.#requestDone = true;
-    this.#requestBody = null;
+  onSent(): void {
     if (this.#state === ASKING) this.#armHead();
   }
 
-  /** The request's body broke off; the upstream must not take what it has for a whole one. */
-  fail(error: ProxyError): void {
-    this.#requestBody = null;
+  onSendBlocked(): void {
+    if (this.#state === ASKING) this.#arm(this.#upstream.config.timeouts.idle);
+  }
+
+  onSendFailed(error: ProxyError): void {
     this.#fail(error);
   }
 
@@ -364,14 +317,12 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
   #sendBody(): void {
     this.#awaitingContinue = false;
     this.#arm(0);
-    const body = this.#requestBody;
-    if (body === null) return;
-    if (this.#requestPiped) {
-      body.resume();
-      return;
-    }
-    this.#requestPiped = true;
-    body.pipe(this);
+    const transport = this.#connection?.transport;
+    if (transport !== undefined) this.#sender?.begin(transport);
+  }
+
+  get #requestDone(): boolean {
+    return this.#sender === null || this.#sender.done;
   }
 
   /**
@@ -384,7 +335,7 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
       connection?.reused === true &&
       !this.#answered &&
       !this.#retried &&
-      this.#requestSent === 0 &&
+      this.#sender?.begun !== true &&
       isIdempotent(this.#exchange.request)
     );
   }
@@ -396,16 +347,14 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     this.#state = DONE;
     if (this.#exchange.handler === this) this.#exchange.handler = null;
     this.#account(this.#status);
-    const body = this.#requestBody;
-    this.#requestBody = null;
     if (this.#keepAlive && this.#requestDone) {
       connection?.release();
     } else {
       // An early answer: the upstream wants no more of the request, and its framing cannot be completed.
       connection?.destroy();
-      if (!this.#requestDone) {
-        body?.cancel(new ProxyError("upstream_reset", "cannot send more of the request: it has its answer"));
-      }
+      this.#sender?.cancel(
+        new ProxyError("upstream_reset", "cannot send more of the request: it has its answer"),
+      );
     }
   }
 
@@ -417,10 +366,9 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     if (this.#exchange.handler === this) this.#exchange.handler = null;
     this.#account(this.#status);
     connection?.destroy();
-    this.#requestBody?.cancel(
+    this.#sender?.cancel(
       new ProxyError("upstream_reset", "cannot send more of the request: nobody reads the answer"),
     );
-    this.#requestBody = null;
   }
 
   #fail(error: ProxyError): void {
@@ -445,8 +393,7 @@ export class UpstreamExchange implements ExchangeHandler, BodySink, BodySource {
     this.#account(0);
     if (connection === null) this.#pool.leave(this);
     else connection.destroy();
-    this.#requestBody?.cancel(error);
-    this.#requestBody = null;
+    this.#sender?.cancel(error);
   }
 
   #account(status: number): void {
