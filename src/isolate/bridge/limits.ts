@@ -5,44 +5,74 @@ export type LimitValues = WorkerLimits;
 /** Records that may ever go into one batch. */
 const MAX_RECORDS = 256;
 /** However many records there are, an entry may not take more than so many times the limit of one. */
-const MAX_SHARE = 4;
+const MAX_SHARE = 2;
+/** An entry is cut off after so many times its limit of wall time: on a busy machine a thread has to wait for its core. */
+const WALL_FACTOR = 3;
+/** A reading of the CPU clock may be so many milliseconds old; by as much a limit may come early. */
+const CPU_READING_MS = 5;
 /** Milliseconds between two looks at the heap; a look costs 2.4 µs. */
 const HEAP_INTERVAL = 20;
 
+/** The clocks that limits go by, in milliseconds. */
+export interface LimitClocks {
+  now(): number;
+  /** CPU time that the thread has used. */
+  cpu(): number;
+}
+
 /**
- * Keeps a Worker's limits. An entry's time limit is one for the whole batch, so the batch is kept so small that what its
+ * Keeps a Worker's limits. An entry's CPU limit is one for the whole batch, so the batch is kept so small that what its
  * records usually cost stays well below it: a Worker that is slow for each request gets small batches, and its own slow
- * request does not take the others down.
+ * request does not take the others down. V8 can only be stopped after a span of wall time, so that span is longer, and
+ * an entry that took longer than its limit is judged by the CPU time that it used.
  */
 export class Limits {
   readonly #values: LimitValues;
-  readonly #clock: { now(): number };
+  readonly #clocks: LimitClocks;
   #startedAt = 0;
+  #cpuReading = 0;
+  #cpuReadAt = Number.NEGATIVE_INFINITY;
+  /** Milliseconds of CPU that the entry may use. */
+  #budget = 0;
   /** Milliseconds that one record costs, smoothed. */
   #cost = 0;
   #maxRecords = 1;
   #lastLook = 0;
   #wasOver = false;
-  timeout: number;
+  #overspent = false;
 
-  constructor(values: LimitValues, clock: { now(): number }) {
+  constructor(values: LimitValues, clocks: LimitClocks) {
     this.#values = values;
-    this.#clock = clock;
-    this.timeout = values.cpuMs;
+    this.#clocks = clocks;
   }
 
-  begin(records: number): void {
-    this.timeout = this.#values.cpuMs * Math.min(Math.max(records, 1), MAX_SHARE);
-    this.#startedAt = this.#clock.now();
+  /** @returns the milliseconds of wall time after which the entry is cut off. */
+  begin(records: number): number {
+    const now = this.#clocks.now();
+    this.#startedAt = now;
+    this.#budget = this.#values.cpuMs * Math.min(Math.max(records, 1), MAX_SHARE);
+    if (now - this.#cpuReadAt > CPU_READING_MS) {
+      this.#cpuReadAt = now;
+      this.#cpuReading = this.#clocks.cpu();
+    }
+    return this.#budget * WALL_FACTOR;
   }
 
   /** @returns how many records the next batches may have. */
   end(records: number): number {
-    const cost = (this.#clock.now() - this.#startedAt) / Math.max(records, 1);
+    const elapsed = this.#clocks.now() - this.#startedAt;
+    this.#overspent =
+      elapsed > this.#budget && this.#clocks.cpu() - this.#cpuReading > this.#budget + CPU_READING_MS;
+    const cost = elapsed / Math.max(records, 1);
     this.#cost = this.#cost === 0 ? cost : this.#cost * 0.75 + cost * 0.25;
     const fitting = Math.floor(this.#values.cpuMs / 4 / Math.max(this.#cost, 0.001));
     this.#maxRecords = Math.max(4, Math.min(fitting, this.#maxRecords * 2, MAX_RECORDS));
     return this.#maxRecords;
+  }
+
+  /** True when the entry that just ended used more CPU time than it may. */
+  get cpuExceeded(): boolean {
+    return this.#overspent;
   }
 
   /**
@@ -50,7 +80,7 @@ export class Limits {
    * may be garbage that V8 has not collected yet.
    */
   memoryExceeded(heapBytes: () => number): boolean {
-    const now = this.#clock.now();
+    const now = this.#clocks.now();
     if (now - this.#lastLook < HEAP_INTERVAL && now - this.#startedAt < 5) return false;
     this.#lastLook = now;
     const limit = this.#values.memoryMb * 1024 * 1024;

@@ -80,7 +80,7 @@ export class Session implements Enterable {
   /** @throws StartFailure when the Worker cannot be started. */
   constructor(owner: SessionOwner, worker: CompiledWorker, start: GuestStart) {
     this.owner = owner;
-    this.#limits = new Limits(owner.limits, owner.context);
+    this.#limits = new Limits(owner.limits, { now: () => owner.context.now(), cpu: threadCpu });
     this.#records = new Records(this);
     this.#guest = new GuestIsolate(owner.context.isolates, owner.name);
     try {
@@ -171,13 +171,17 @@ export class Session implements Enterable {
       this.soleOwner = batch.owner > 0 ? batch.owner : 0;
       batch.writeTo(this.#guest.inbox, this.#guest.windowIn);
       const { records } = batch;
-      this.#limits.begin(records);
-      const result = this.#guest.enter(batch.used, batch.text, this.#limits.timeout);
+      const timeout = this.#limits.begin(records);
+      const result = this.#guest.enter(batch.used, batch.text, timeout);
       this.inbox.maxRecords = this.#limits.end(records);
       this.inbox.recycle(batch);
       if (result === "exception") this.#reportUnhandled();
-      if (result === "timeout") {
-        this.#exceeded("cpu", "worker_cpu_exceeded", `it ran for more than ${this.owner.limits.cpuMs} ms`);
+      if (result === "timeout" || this.#limits.cpuExceeded) {
+        this.#exceeded(
+          "cpu",
+          "worker_cpu_exceeded",
+          `it used more than ${this.owner.limits.cpuMs} ms of CPU`,
+        );
         return;
       }
       if (result === "memory") {
@@ -479,6 +483,12 @@ export class Session implements Enterable {
       out.finish(new ProxyError("worker_hung", "cannot go on with the body: the Worker's stream never ends"));
     }
   }
+}
+
+/** Milliseconds of CPU that this thread has used. */
+function threadCpu(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }
 
 const nothing = new Uint8Array(0);

@@ -7,6 +7,7 @@ import { Session, type SessionOwner } from "../../isolate/bridge/session.ts";
 import type { Turn } from "../../isolate/bridge/turn.ts";
 import { StartFailure } from "../../isolate/guest-isolate.ts";
 import { type GuestScript, guestScript, mapStack } from "../../isolate/stack.ts";
+import { metricKey } from "../../observability/metric-key.ts";
 import type { Traffic } from "../../observability/traffic.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "../context.ts";
 import type { JsonValue, Resolve, Service, Tunnel } from "../service.ts";
@@ -27,7 +28,9 @@ export class WorkerService implements LinkableService, SessionOwner {
   readonly #config: WorkerConfig;
   readonly #traffic: Traffic;
   readonly #main: Entrypoint = { name: "default", props: "{}" };
-  readonly #labels: string;
+  readonly #bytesIn: string;
+  readonly #bytesOut: string;
+  readonly #coldStarts: string;
   #session: Session | null = null;
   #script: GuestScript | null = null;
   #failedUntil = 0;
@@ -43,10 +46,15 @@ export class WorkerService implements LinkableService, SessionOwner {
     this.turn = turnOf(context);
     this.#config = config;
     this.#traffic = context.metrics.traffic("service", name);
-    this.#labels = `{worker="${name}"}`;
+    this.#bytesIn = metricKey("sluice_bridge_body_bytes_total", { worker: name, direction: "in" });
+    this.#bytesOut = metricKey("sluice_bridge_body_bytes_total", { worker: name, direction: "out" });
+    this.#coldStarts = metricKey("sluice_isolate_cold_starts_total", { worker: name });
     const { gauges } = context.metrics;
-    gauges.gauge(`sluice_isolate_heap_bytes${this.#labels}`, () => this.#session?.heapBytes ?? 0);
-    gauges.gauge(`sluice_isolate_cpu_seconds_total${this.#labels}`, () => {
+    gauges.gauge(
+      metricKey("sluice_isolate_heap_bytes", { worker: name }),
+      () => this.#session?.heapBytes ?? 0,
+    );
+    gauges.gauge(metricKey("sluice_isolate_cpu_seconds_total", { worker: name }), () => {
       return (this.#cpuBefore + (this.#session?.cpuTime ?? 0)) / 1e9;
     });
   }
@@ -142,14 +150,13 @@ export class WorkerService implements LinkableService, SessionOwner {
   }
 
   countBytes(direction: "in" | "out", bytes: number): void {
-    this.context.metrics.gauges.add(
-      `sluice_bridge_body_bytes_total{worker="${this.name}",direction="${direction}"}`,
-      bytes,
-    );
+    this.context.metrics.gauges.add(direction === "in" ? this.#bytesIn : this.#bytesOut, bytes);
   }
 
   countLimit(limit: string): void {
-    this.context.metrics.gauges.add(`sluice_worker_limit_hits_total{worker="${this.name}",limit="${limit}"}`);
+    this.context.metrics.gauges.add(
+      metricKey("sluice_worker_limit_hits_total", { worker: this.name, limit }),
+    );
   }
 
   mapStack(stack: string): string {
@@ -166,7 +173,6 @@ export class WorkerService implements LinkableService, SessionOwner {
   }
 
   #obtain(): Session | ProxyError {
-    if (this.#session !== null) return this.#session;
     const { isolates, now } = this.context;
     if (this.#closed)
       return new ProxyError("draining", `cannot enter Worker "${this.name}": the proxy is closing`);
@@ -176,6 +182,7 @@ export class WorkerService implements LinkableService, SessionOwner {
         `cannot enter Worker "${this.name}": it brought a shard down`,
       );
     }
+    if (this.#session !== null) return this.#session;
     if (this.#failure !== null && now() < this.#failedUntil) return this.#startError(this.#failure);
     try {
       return this.#begin();
@@ -204,7 +211,7 @@ export class WorkerService implements LinkableService, SessionOwner {
     const session = new Session(this, context.isolates.compiled(this.name), startOf(this.#config.bindings));
     this.#session = session;
     this.#failure = null;
-    context.metrics.gauges.add(`sluice_isolate_cold_starts_total${this.#labels}`);
+    context.metrics.gauges.add(this.#coldStarts);
     return session;
   }
 }
