@@ -3,8 +3,9 @@ import { Metrics, type MetricsSnapshot } from "../observability/traffic.ts";
 import type { LinkableService, ServiceContext } from "../services/context.ts";
 import { createService } from "../services/registry.ts";
 import type { Designator, Service } from "../services/service.ts";
+import { WorkerService } from "../services/worker/worker.ts";
 import { ShardIsolates } from "./isolates.ts";
-import type { ShardInit } from "./protocol.ts";
+import type { ShardInit, TestResult } from "./protocol.ts";
 import { ShardSocket } from "./shard-socket.ts";
 
 /** All services and sockets of one revision in one process, from building them to the last close. */
@@ -67,6 +68,22 @@ export class DataPlane {
 
   setQuarantined(workers: readonly string[]): void {
     this.#isolates.setQuarantined(workers);
+  }
+
+  /** Calls the Workers' `test` handlers whose name contains the filter, one after another. */
+  async test(filter: string | null): Promise<TestResult[]> {
+    const results: TestResult[] = [];
+    for (const service of this.#services.values()) {
+      if (!(service instanceof WorkerService)) continue;
+      for (const entrypoint of service.testable()) {
+        const name = entrypoint === "default" ? service.name : `${service.name}/${entrypoint}`;
+        if (filter !== null && !name.includes(filter)) continue;
+        const begun = performance.now();
+        const problem = await service.test(entrypoint);
+        results.push({ name, ms: performance.now() - begun, problem });
+      }
+    }
+    return results;
   }
 
   snapshot(): MetricsSnapshot {

@@ -31,6 +31,8 @@ export type ToShard =
   | { readonly type: "listen" }
   | { readonly type: "ping"; readonly id: number }
   | { readonly type: "metrics"; readonly id: number }
+  /** Call the `test` handlers whose name contains the filter, one after another; null calls all. */
+  | { readonly type: "test"; readonly filter: string | null }
   /** The Workers that are not to be run for now; replaces what was said before. */
   | { readonly type: "quarantine"; readonly workers: readonly string[] }
   /** Stop accepting, finish the exchanges, exit. @see ShardDrain */
@@ -51,5 +53,15 @@ export type FromShard =
   | { readonly type: "failed"; readonly reason: ShardFailure; readonly text: string }
   | { readonly type: "pong"; readonly id: number }
   | { readonly type: "metrics"; readonly id: number; readonly snapshot: MetricsSnapshot }
+  | { readonly type: "tested"; readonly results: readonly TestResult[] }
   /** Nothing is open any more; the process ends by itself after this. */
   | { readonly type: "drained"; readonly snapshot: MetricsSnapshot };
+
+/** How one `test` handler ended. */
+export interface TestResult {
+  /** The Worker's name, and after a slash that of its entrypoint unless it is the default one. */
+  readonly name: string;
+  readonly ms: number;
+  /** What went wrong, with the mapped stack where there is one; empty when it passed. */
+  readonly problem: string;
+}

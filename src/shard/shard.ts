@@ -42,6 +42,9 @@ export class Shard {
           this.#send({ type: "metrics", id: order.id, snapshot: this.#plane.snapshot() });
         }
         return;
+      case "test":
+        void this.#test(order.filter);
+        return;
       case "quarantine":
         this.#plane?.setQuarantined(order.workers);
         return;
@@ -69,6 +72,14 @@ export class Shard {
       this.#send({ type: "listening" });
     } catch (error) {
       this.#fail("listen", error);
+    }
+  }
+
+  async #test(filter: string | null): Promise<void> {
+    try {
+      this.#send({ type: "tested", results: (await this.#plane?.test(filter)) ?? [] });
+    } catch (error) {
+      this.#fail("worker", error);
     }
   }
 

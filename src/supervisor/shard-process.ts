@@ -3,7 +3,7 @@ import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { parseReport, readBlackBox } from "../isolate/watchdog.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
-import type { FromShard, ShardFailure, ShardInit, ToShard } from "../shard/protocol.ts";
+import type { FromShard, ShardFailure, ShardInit, TestResult, ToShard } from "../shard/protocol.ts";
 import { openBlackBox } from "./black-box.ts";
 import { shardEnvironment } from "./shard-environment.ts";
 
@@ -51,6 +51,8 @@ export interface ShardObserver {
   onFailed(shard: ShardProcess, reason: ShardFailure, text: string): void;
   onSnapshot(shard: ShardProcess, snapshot: MetricsSnapshot): void;
   onExit(shard: ShardProcess, death: ShardDeath): void;
+  /** The answer to `test`. */
+  onTested?(results: readonly TestResult[]): void;
 }
 
 /** How shards are started. */
@@ -194,6 +196,9 @@ export class ShardProcess {
       case "metrics":
         this.#observer?.onSnapshot(this, message.snapshot);
         this.#releaseMetrics();
+        return;
+      case "tested":
+        this.#observer?.onTested?.(message.results);
         return;
       case "drained":
         this.#drained = true;

@@ -11,6 +11,7 @@ import { metricKey } from "../../observability/metric-key.ts";
 import type { Traffic } from "../../observability/traffic.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "../context.ts";
 import type { JsonValue, Resolve, Service, Tunnel } from "../service.ts";
+import { TestExchange } from "./test-exchange.ts";
 import { turnOf } from "./turns.ts";
 
 /** Milliseconds during which a Worker that did not start is not tried again. */
@@ -105,6 +106,13 @@ export class WorkerService implements LinkableService, SessionOwner {
     const found: string[] = [];
     for (const [name, handlers] of this.#begin().entrypoints) if (handlers.includes("test")) found.push(name);
     return found;
+  }
+
+  /** Calls the `test` handler of an entrypoint. @returns what went wrong; empty when it passed */
+  async test(entrypoint: string): Promise<string> {
+    const exchange = new TestExchange();
+    this.dispatch(exchange, { name: entrypoint, props: "{}" }, "test");
+    return (await exchange.outcome)?.message ?? "";
   }
 
   dispatch(exchange: Exchange, entrypoint: Entrypoint, event: "fetch" | "test" = "fetch"): void {
