@@ -123,7 +123,13 @@ export class Guest {
          reportException(error) { report(String(error && error.message !== undefined ? error.message : error)); },
        });
        web.installGlobals(globalThis);
-       globalThis.settle = settle;
+       const { then } = Promise.prototype;
+       const { apply } = Reflect;
+       const { stringify } = JSON;
+       globalThis.finish = (run, promise) => void apply(then, promise, [
+         (value) => settle(run, false, stringify(value) ?? "null"),
+         (error) => settle(run, true, String(error?.stack ?? error)),
+       ]);
        globalThis.helper = (${makeHelper.toString()})();`,
       [
         new ivm.Callback(parseUrlForGuest),
@@ -174,13 +180,9 @@ export class Guest {
     const text = new Promise<string>((resolve, reject) => {
       this.#pending.set(run, { resolve, reject });
     });
-    this.context.evalSync(
-      `(async () => (${scenario.toString()})(helper))().then(
-         (value) => settle(${run}, false, JSON.stringify(value) ?? "null"),
-         (error) => settle(${run}, true, String(error?.stack ?? error)),
-       ); undefined`,
-      { filename: "scenario.js" },
-    );
+    this.context.evalSync(`finish(${run}, (async () => await (${scenario.toString()})(helper))())`, {
+      filename: "scenario.js",
+    });
     return JSON.parse(await text);
   }
 

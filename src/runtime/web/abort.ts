@@ -179,8 +179,8 @@ export class AbortController {
   }
 }
 
-defineInterface(AbortSignal, "AbortSignal");
-defineInterface(AbortController, "AbortController");
+defineInterface(AbortSignal, "AbortSignal", 0, { abort: 0 });
+defineInterface(AbortController, "AbortController", 0, { abort: 0 });
 
 provideSignals({
   isSignal: isAbortSignal,

@@ -4,6 +4,7 @@ import {
   ArrayPush,
   DateNow,
   isArrayBuffer,
+  MathFloor,
   MathMax,
   MathMin,
   MathTrunc,
@@ -119,9 +120,12 @@ function wrongReceiver(what: string): TypeError {
   return new TypeError(`cannot call ${what}: the receiver is not a Blob`);
 }
 
-/** A negative index counts from the end (File API §3.3.1). */
+/** A negative index counts from the end (File API §3.3.1); a fraction is rounded to even (Web IDL, [Clamp]). */
 function clamp(value: number, length: number): number {
-  const index = MathTrunc(+value) || 0;
+  const number = +value || 0;
+  const floor = MathFloor(number);
+  const half = number - floor;
+  const index = half > 0.5 || (half === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
   return index < 0 ? MathMax(length + index, 0) : MathMin(index, length);
 }
 
@@ -250,5 +254,5 @@ export function makeFile(bytes: Uint8Array, name: string, type: string, lastModi
   return new File(internal as never, name, { bytes, type, lastModified } as never);
 }
 
-defineInterface(Blob, "Blob");
-defineInterface(File, "File");
+defineInterface(Blob, "Blob", 0, { slice: 0 });
+defineInterface(File, "File", 2);

@@ -13,6 +13,7 @@ import {
   promiseResolve,
   StringCharCodeAt,
   StringSlice,
+  StringToLowerCase,
   TypedArraySlice,
 } from "./primordials.ts";
 import { BytesSource, Consumer } from "./streams/consume.ts";
@@ -258,7 +259,7 @@ export function consumeArrayBuffer(body: BodyState | null): Promise<ArrayBuffer>
 export function consumeBlob(body: BodyState | null, contentType: string | null): Promise<Blob> {
   const type = contentType === null ? null : parseMime(contentType);
   return PromiseThen(consumeBytes(body), (bytes) =>
-    makeBlob(bytes, type === null ? "" : serializeMime(type)),
+    makeBlob(bytes, type === null ? "" : StringToLowerCase(serializeMime(type))),
   );
 }
 

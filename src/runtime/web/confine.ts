@@ -41,7 +41,7 @@ export function confine(scope: Scope): void {
 function confineBuffers(scope: Scope): void {
   const { prototype } = ArrayBufferNative;
   // An ordinary function: a class's `prototype` cannot be another object.
-  function ArrayBuffer(length?: unknown): object {
+  function FixedBuffer(length?: unknown): object {
     if (new.target === undefined) throw new TypeError("cannot make an ArrayBuffer without new");
     return ReflectConstruct(ArrayBufferNative, [length], new.target as unknown as typeof Object) as object;
   }
@@ -50,11 +50,11 @@ function confineBuffers(scope: Scope): void {
     const key = keys[i] as PropertyKey;
     if (key === "prototype") continue;
     const descriptor = ReflectGetOwnPropertyDescriptor(ArrayBufferNative, key) as PropertyDescriptor;
-    ObjectDefineProperty(ArrayBuffer, key, descriptor);
+    ObjectDefineProperty(FixedBuffer, key, descriptor);
   }
-  ObjectDefineProperty(ArrayBuffer, "prototype", { value: prototype, writable: false });
-  define(prototype, "constructor", ArrayBuffer);
-  define(scope, "ArrayBuffer", ArrayBuffer);
+  ObjectDefineProperty(FixedBuffer, "prototype", { value: prototype, writable: false });
+  define(prototype, "constructor", FixedBuffer);
+  define(scope, "ArrayBuffer", FixedBuffer);
 }
 
 /** No code from text: `eval`, `Function` and its hidden siblings throw (CSP's refusal, EvalError). */
@@ -73,7 +73,10 @@ function confineCode(scope: Scope): void {
   const names = ["Function", "AsyncFunction", "GeneratorFunction", "AsyncGeneratorFunction"];
   for (let i = 0; i < prototypes.length; i++) {
     const prototype = prototypes[i] as object;
-    const replacement = (..._args: unknown[]): never => refuse();
+    // Not an arrow function: `new Function(…)` must get as far as the refusal, and `instanceof Function` must work.
+    function replacement(this: unknown, ..._args: unknown[]): never {
+      return refuse();
+    }
     ObjectDefineProperty(replacement, "name", { value: names[i] as string, configurable: true });
     ObjectDefineProperty(replacement, "length", { value: 1, configurable: true });
     ObjectDefineProperty(replacement, "prototype", { value: prototype, writable: false });

@@ -248,4 +248,4 @@ export function bytesOf(value: unknown, what: string): Uint8Array<ArrayBuffer> {
 }
 
 defineInterface(TextEncoder, "TextEncoder");
-defineInterface(TextDecoder, "TextDecoder");
+defineInterface(TextDecoder, "TextDecoder", 0, { decode: 0 });

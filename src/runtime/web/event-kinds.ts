@@ -157,8 +157,8 @@ export class CloseEvent extends Event {
   }
 }
 
-defineInterface(CustomEvent, "CustomEvent");
-defineInterface(ErrorEvent, "ErrorEvent");
-defineInterface(PromiseRejectionEvent, "PromiseRejectionEvent");
-defineInterface(MessageEvent, "MessageEvent");
-defineInterface(CloseEvent, "CloseEvent");
+defineInterface(CustomEvent, "CustomEvent", 1);
+defineInterface(ErrorEvent, "ErrorEvent", 1);
+defineInterface(PromiseRejectionEvent, "PromiseRejectionEvent", 2);
+defineInterface(MessageEvent, "MessageEvent", 1);
+defineInterface(CloseEvent, "CloseEvent", 1);

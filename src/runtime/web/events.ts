@@ -287,7 +287,11 @@ export class EventTarget {
     if (list === undefined) return;
     // Listeners added while this runs are not called (DOM §2.9, inner invoke works on a clone).
     const called: Listener[] = [];
-    for (let i = 0; i < list.length; i++) called[i] = list[i] as Listener;
+    // At the target, those that capture come first (DOM §2.9).
+    for (let i = 0; i < list.length; i++)
+      if ((list[i] as Listener).capture) ArrayPush(called, list[i] as Listener);
+    for (let i = 0; i < list.length; i++)
+      if (!(list[i] as Listener).capture) ArrayPush(called, list[i] as Listener);
     for (let i = 0; i < called.length; i++) {
       const listener = called[i] as Listener;
       if (listener.removed) continue;
@@ -373,6 +377,6 @@ class HandlerBox {
   }
 }
 
-defineInterface(Event, "Event");
+defineInterface(Event, "Event", 1);
 defineConstants(Event, { NONE: 0, CAPTURING_PHASE: 1, AT_TARGET: 2, BUBBLING_PHASE: 3 });
-defineInterface(EventTarget, "EventTarget");
+defineInterface(EventTarget, "EventTarget", 0, { addEventListener: 2, removeEventListener: 2 });

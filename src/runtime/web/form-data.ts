@@ -141,5 +141,5 @@ function toEntry(value: unknown, filename: unknown, named: boolean): FormDataEnt
   return makeFile(blobBytes(value), name, value.type);
 }
 
-defineInterface(FormData, "FormData");
+defineInterface(FormData, "FormData", 0, { append: 2, set: 2, forEach: 1 });
 aliasIterator(FormData.prototype, FormData.prototype.entries);

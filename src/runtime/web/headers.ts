@@ -338,5 +338,5 @@ export function blockFrom(init: unknown): string {
   return block;
 }
 
-defineInterface(Headers, "Headers");
+defineInterface(Headers, "Headers", 0, { forEach: 1 });
 aliasIterator(Headers.prototype, Headers.prototype.entries);

@@ -375,4 +375,4 @@ function wrongReceiver(what: string): Promise<never> {
   return promiseReject(new TypeError(`cannot call ${what}: the receiver is not a Request`));
 }
 
-defineInterface(Request, "Request");
+defineInterface(Request, "Request", 1);

@@ -313,4 +313,4 @@ function wrongReceiver(what: string): Promise<never> {
   return promiseReject(new TypeError(`cannot call ${what}: the receiver is not a Response`));
 }
 
-defineInterface(Response, "Response");
+defineInterface(Response, "Response", 0, { json: 1 });

@@ -226,5 +226,5 @@ export class URLSearchParams {
   }
 }
 
-defineInterface(URLSearchParams, "URLSearchParams");
+defineInterface(URLSearchParams, "URLSearchParams", 0, { delete: 1, has: 1, forEach: 1 });
 aliasIterator(URLSearchParams.prototype, URLSearchParams.prototype.entries);

@@ -222,4 +222,4 @@ function invalid(input: string): TypeError {
   return new TypeError(`cannot parse URL: ${quote(input)} is not valid`);
 }
 
-defineInterface(URL, "URL");
+defineInterface(URL, "URL", 1, { parse: 1, canParse: 1 });

@@ -15,17 +15,40 @@ import {
 export type AnyClass = Function & { prototype: object };
 
 /**
- * Gives a class the shape of an interface (Web IDL §3.7): its methods, accessors and statics are enumerable, its
- * prototype carries the name, and the class itself is non-writable there.
+ * Gives a class the shape of an interface (Web IDL §3.7): its methods, accessors and statics are enumerable, and its
+ * prototype carries the name.
+ * @param length of the constructor: optional arguments do not count, though the language counts them.
+ * @param lengths of methods and statics, where the language counts otherwise.
  */
-export function defineInterface(target: AnyClass, name: string): void {
+export function defineInterface(
+  target: AnyClass,
+  name: string,
+  length = 0,
+  lengths: Readonly<Record<string, number>> | null = null,
+): void {
   const { prototype } = target;
+  setLength(target, length);
+  if (lengths !== null) {
+    const names = ReflectOwnKeys(lengths) as string[];
+    for (let i = 0; i < names.length; i++) {
+      const key = names[i] as string;
+      const descriptor =
+        ReflectGetOwnPropertyDescriptor(prototype, key) ?? ReflectGetOwnPropertyDescriptor(target, key);
+      setLength(descriptor?.value as object, lengths[key] as number);
+    }
+  }
   makeEnumerable(prototype, "constructor");
   makeEnumerable(target, "prototype");
+  // Not left to the bundler, which renames a class that refers to itself.
+  ObjectDefineProperty(target, "name", { value: name, configurable: true } as PropertyDescriptor);
   ObjectDefineProperty(prototype, SymbolToStringTag, {
     value: name,
     configurable: true,
   } as PropertyDescriptor);
+}
+
+function setLength(target: object, length: number): void {
+  ObjectDefineProperty(target, "length", { value: length, configurable: true } as PropertyDescriptor);
 }
 
 function makeEnumerable(holder: object, except: string): void {

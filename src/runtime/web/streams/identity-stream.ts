@@ -21,7 +21,8 @@ class BytePassage implements Sink, Source {
     this.#left = length;
     this.readable.length = length;
     this.writable = new WritableCore(this, 1, null);
-    this.#controller = new ByteController(this.readable, this, 0, 0);
+    // With a mark of one byte, `pull` is called whenever the queue has run empty.
+    this.#controller = new ByteController(this.readable, this, 1, 0);
     this.writable.start(null);
     this.#controller.start(null);
   }
@@ -43,7 +44,6 @@ class BytePassage implements Sink, Source {
     const taken = new Deferred<undefined>();
     this.#taken = taken;
     this.#controller.enqueue(copy.buffer as ArrayBuffer, 0, copy.length);
-    if (this.#controller.desiredSize === 0) this.#settle();
     return taken.promise;
   }
 
@@ -123,4 +123,4 @@ export class FixedLengthStream {
 }
 
 defineInterface(IdentityTransformStream, "IdentityTransformStream");
-defineInterface(FixedLengthStream, "FixedLengthStream");
+defineInterface(FixedLengthStream, "FixedLengthStream", 1);

@@ -563,4 +563,4 @@ export class ReadableByteStreamController {
 }
 
 defineInterface(ReadableStreamBYOBRequest, "ReadableStreamBYOBRequest");
-defineInterface(ReadableByteStreamController, "ReadableByteStreamController");
+defineInterface(ReadableByteStreamController, "ReadableByteStreamController", 0, { error: 0 });

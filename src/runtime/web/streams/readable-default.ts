@@ -189,7 +189,10 @@ export class ReadableStreamDefaultController {
   }
 }
 
-defineInterface(ReadableStreamDefaultController, "ReadableStreamDefaultController");
+defineInterface(ReadableStreamDefaultController, "ReadableStreamDefaultController", 0, {
+  enqueue: 0,
+  error: 0,
+});
 
 /** Runs a function of a Worker and makes a promise of what comes of it. */
 export function promiseCall(call: () => unknown): Promise<unknown> {

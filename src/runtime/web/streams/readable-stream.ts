@@ -298,6 +298,7 @@ class StreamIterator {
   readonly #preventCancel: boolean;
   #ongoing: Promise<unknown> | null = null;
   #finished = false;
+  #reading = false;
 
   constructor(reader: ReaderCore, preventCancel: boolean) {
     this.#reader = reader;
@@ -305,25 +306,45 @@ class StreamIterator {
   }
 
   next(): Promise<unknown> {
-    const step = (): Promise<ReadResult> => this.#read();
-    this.#ongoing = this.#ongoing === null ? step() : PromiseThen(this.#ongoing, step, step);
-    return this.#ongoing;
+    const ongoing = this.#ongoing;
+    // A chunk that is there settles the read before its promise is known here.
+    const promise = ongoing === null ? this.#read() : this.#readAfter(ongoing);
+    this.#ongoing = ongoing === null && !this.#reading ? null : promise;
+    return promise;
   }
 
   return(value?: unknown): Promise<unknown> {
-    const step = (): Promise<ReadResult> => this.#return(value);
-    this.#ongoing = this.#ongoing === null ? step() : PromiseThen(this.#ongoing, step, step);
+    const ongoing = this.#ongoing;
+    this.#ongoing = ongoing === null ? this.#return(value) : this.#returnAfter(ongoing, value);
     return this.#ongoing;
+  }
+
+  async #readAfter(ongoing: Promise<unknown>): Promise<ReadResult> {
+    await settled(ongoing);
+    return await this.#read();
+  }
+
+  async #returnAfter(ongoing: Promise<unknown>, value: unknown): Promise<ReadResult> {
+    await settled(ongoing);
+    return await this.#return(value);
   }
 
   #read(): Promise<ReadResult> {
     if (this.#finished) return promiseResolve({ value: undefined, done: true });
     const request = new IteratorRequest(this);
+    this.#reading = true;
     this.#reader.read(request);
     return request.promise;
   }
 
+  /** The read that was under way is done, so the next one need not wait for its promise. */
+  settled(): void {
+    this.#ongoing = null;
+    this.#reading = false;
+  }
+
   finish(): void {
+    this.settled();
     this.#finished = true;
     this.#reader.release();
   }
@@ -338,6 +359,14 @@ class StreamIterator {
   }
 }
 
+async function settled(promise: Promise<unknown>): Promise<void> {
+  try {
+    await promise;
+  } catch {
+    // Whoever has the promise hears of it.
+  }
+}
+
 class IteratorRequest extends Deferred<ReadResult> implements ReadRequest {
   readonly #iterator: StreamIterator;
 
@@ -347,6 +376,7 @@ class IteratorRequest extends Deferred<ReadResult> implements ReadRequest {
   }
 
   chunk(value: unknown): void {
+    this.#iterator.settled();
     this.resolve({ value, done: false });
   }
 
@@ -398,7 +428,13 @@ function makeIterator(reader: ReaderCore, preventCancel: boolean): AsyncIterable
   ) as unknown as AsyncIterableIterator<unknown>;
 }
 
-defineInterface(ReadableStream, "ReadableStream");
+defineInterface(ReadableStream, "ReadableStream", 0, {
+  cancel: 0,
+  getReader: 0,
+  pipeThrough: 1,
+  pipeTo: 1,
+  values: 0,
+});
 ObjectDefineProperty(
   ReadableStream.prototype,
   SymbolAsyncIterator,

@@ -187,5 +187,5 @@ function makerOf(view: ArrayBufferView): ViewMaker {
   return (buffer, offset, length) => ReflectConstruct(View, [buffer, offset, length]) as ArrayBufferView;
 }
 
-defineInterface(ReadableStreamDefaultReader, "ReadableStreamDefaultReader");
-defineInterface(ReadableStreamBYOBReader, "ReadableStreamBYOBReader");
+defineInterface(ReadableStreamDefaultReader, "ReadableStreamDefaultReader", 1, { cancel: 0 });
+defineInterface(ReadableStreamBYOBReader, "ReadableStreamBYOBReader", 1, { cancel: 0, read: 1 });

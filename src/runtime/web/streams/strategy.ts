@@ -58,8 +58,8 @@ export class ByteLengthQueuingStrategy {
   }
 }
 
-defineInterface(CountQueuingStrategy, "CountQueuingStrategy");
-defineInterface(ByteLengthQueuingStrategy, "ByteLengthQueuingStrategy");
+defineInterface(CountQueuingStrategy, "CountQueuingStrategy", 1);
+defineInterface(ByteLengthQueuingStrategy, "ByteLengthQueuingStrategy", 1);
 
 /** How large a chunk counts; null stands for 1 each. */
 export type SizeOf = ((chunk: unknown) => number) | null;

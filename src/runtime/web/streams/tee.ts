@@ -55,7 +55,11 @@ export class Tee implements ReadRequest {
   cancel(): Promise<undefined> {
     if (this.#left.cancelled && this.#right.cancelled) {
       const reasons = [this.#left.reason, this.#right.reason];
-      this.#cancelled.resolve(this.#source.cancel(reasons) as unknown as undefined);
+      PromiseThen(
+        this.#source.cancel(reasons),
+        () => this.#cancelled.resolve(undefined),
+        (reason) => this.#cancelled.reject(reason),
+      );
     }
     return this.#cancelled.promise;
   }

@@ -84,11 +84,13 @@ export class TransformCore implements Sink {
   }
 
   write(chunk: unknown): Promise<unknown> {
-    if (!this.#backpressure) return this.#transform(chunk);
-    return PromiseThen(this.#change.promise, () => {
-      if (this.writable.state === "erroring") throw this.writable.storedError;
-      return this.#transform(chunk);
-    });
+    return this.#backpressure ? this.#writeLater(chunk) : this.#transform(chunk);
+  }
+
+  async #writeLater(chunk: unknown): Promise<unknown> {
+    await this.#change.promise;
+    if (this.writable.state === "erroring") throw this.writable.storedError;
+    return await this.#transform(chunk);
   }
 
   close(): Promise<unknown> {
@@ -331,4 +333,7 @@ export class TransformStreamDefaultController {
 }
 
 defineInterface(TransformStream, "TransformStream");
-defineInterface(TransformStreamDefaultController, "TransformStreamDefaultController");
+defineInterface(TransformStreamDefaultController, "TransformStreamDefaultController", 0, {
+  enqueue: 0,
+  error: 0,
+});

@@ -214,6 +214,6 @@ export function readPair(value: unknown): { readable: unknown; writable: unknown
   return { readable: dictionary["readable"], writable: dictionary["writable"] };
 }
 
-defineInterface(WritableStream, "WritableStream");
-defineInterface(WritableStreamDefaultWriter, "WritableStreamDefaultWriter");
-defineInterface(WritableStreamDefaultController, "WritableStreamDefaultController");
+defineInterface(WritableStream, "WritableStream", 0, { abort: 0 });
+defineInterface(WritableStreamDefaultWriter, "WritableStreamDefaultWriter", 1, { abort: 0, write: 0 });
+defineInterface(WritableStreamDefaultController, "WritableStreamDefaultController", 0, { error: 0 });
