@@ -29,7 +29,7 @@ export const IN_CHUNK = 8;
 export const IN_TEXT = 9;
 /** body: it is at its end. */
 export const IN_END = 10;
-/** body, lenMessage */
+/** body, lenCode (0: it is the way of reading that is wrong), lenMessage */
 export const IN_BODY_FAILED = 11;
 /** out, bytes: that many more may be written. */
 export const IN_CREDIT = 12;
@@ -115,7 +115,7 @@ export const FAILED_RESPONSE = 1;
 export const FAILED_HANDLER = 2;
 /** The handler threw after passThroughOnException(). */
 export const FAILED_OPEN = 3;
-/** The handler let the error of one of its fetches through: lenMessage is that error's code. */
+/** The handler let the error of a fetch, or of a body that it read, through: lenMessage is that error's code. */
 export const FAILED_FETCH = 4;
 
 // Operations of OUT_CALL.

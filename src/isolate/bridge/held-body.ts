@@ -73,7 +73,7 @@ export class HeldBody implements BodySink {
   readText(limit: number): void {
     const source = this.take();
     if (source === null) {
-      this.#tellFailure("the body is being read already");
+      this.#tellMisuse("the body is being read already");
       return;
     }
     this.#reading = true;
@@ -83,7 +83,7 @@ export class HeldBody implements BodySink {
       if (!this.waiting) return;
       this.waiting = false;
       if (error !== null) {
-        this.#tellFailure(failureText(error));
+        this.#tellFailure(error);
         return;
       }
       this.#session.countIn(bytes.length);
@@ -136,7 +136,7 @@ export class HeldBody implements BodySink {
     const source = this.take();
     this.#reading = true;
     if (source === null) {
-      this.#tellFailure("the body was used already");
+      this.#tellMisuse("the body was used already");
       return;
     }
     this.#source = source;
@@ -156,7 +156,7 @@ export class HeldBody implements BodySink {
     }
     if (!this.#ended) return false;
     this.waiting = false;
-    if (this.#failure !== null) this.#tellFailure(failureText(this.#failure));
+    if (this.#failure !== null) this.#tellFailure(this.#failure);
     else {
       const at = inbox.begin(wire.IN_END, 1, this.owner);
       inbox.ints[at] = this.id;
@@ -165,19 +165,21 @@ export class HeldBody implements BodySink {
     return false;
   }
 
-  #tellFailure(message: string): void {
+  /** The Worker learns the code of an error on the host, no addresses and no causes. */
+  #tellFailure(error: ProxyError): void {
+    this.#session.incoming.get(this.owner)?.noteFailure(error);
+    this.#tell(error.code, `cannot read the body: ${error.code}`);
+  }
+
+  #tellMisuse(reason: string): void {
+    this.#tell("", `cannot read the body: ${reason}`);
+  }
+
+  #tell(code: string, message: string): void {
     this.waiting = false;
-    const { inbox } = this.#session;
-    const at = inbox.begin(wire.IN_BODY_FAILED, 2, this.owner);
-    inbox.ints[at] = this.id;
-    inbox.ints[at + 1] = inbox.text(message);
+    this.#session.bodyFailed(this.id, this.owner, code, message);
     this.#session.finished(this);
   }
-}
-
-/** What a Worker may know of an error on the host: its code, no addresses and no causes. */
-export function failureText(error: ProxyError): string {
-  return `cannot read the body: ${error.code}`;
 }
 
 /** UTF-8 without the BOM, as text() and json() decode (Encoding §6.1 "UTF-8 decode"). */

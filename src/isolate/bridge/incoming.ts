@@ -25,6 +25,8 @@ abstract class Incoming {
   settled = false;
   subrequests = 0;
   wallTimer: NodeJS.Timeout | null = null;
+  /** What a fetch made for it, or a body that was read for it, last failed with. */
+  lastFailure: ProxyError | null = null;
 
   constructor(session: Session, id: number, entrypoint: Entrypoint) {
     this.session = session;
@@ -34,6 +36,10 @@ abstract class Incoming {
 
   abstract readonly depth: number;
   abstract fail(error: ProxyError): void;
+
+  noteFailure(error: ProxyError): void {
+    this.lastFailure = error;
+  }
 
   protected settle(): boolean {
     if (this.settled) return false;

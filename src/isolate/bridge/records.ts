@@ -24,9 +24,14 @@ const algorithms: Readonly<Record<string, string>> = {
 /** Inputs up to this many bytes are hashed at once; a thread costs more. */
 const HASH_HERE = 65_536;
 const MAX_TIMERS = 10_000;
-const upstreamCodes: ReadonlySet<string> = new Set(
+/** Errors of a fetch that are the client's answer, if the handler lets them through. */
+const passedCodes: ReadonlySet<string> = new Set(
   errorCodes.filter(
-    (code) => code.startsWith("upstream_") || code === "address_denied" || code === "service_loop",
+    (code) =>
+      code.startsWith("upstream_") ||
+      code === "address_denied" ||
+      code === "service_loop" ||
+      code === "worker_subrequests_exceeded",
   ),
 );
 
@@ -162,11 +167,7 @@ export class Records {
     const session = this.#session;
     const body = session.bodies.get(id);
     if (body !== undefined) return body;
-    const { inbox } = session;
-    const at = inbox.begin(wire.IN_BODY_FAILED, 2, 0);
-    inbox.ints[at] = id;
-    inbox.ints[at + 1] = inbox.text("cannot read the body: it is gone");
-    session.touch();
+    session.bodyFailed(id, 0, "", "cannot read the body: it is gone");
     return undefined;
   }
 
@@ -243,8 +244,7 @@ export class Records {
     const session = this.#session;
     const incoming = session.incoming.get(id);
     if (failure === wire.FAILED_FETCH) {
-      const known = upstreamCodes.has(message) ? (message as ErrorCode) : "worker_exception";
-      this.#refuse(id, known, `cannot answer: a fetch of Worker "${session.owner.name}" failed`, stack);
+      this.#fetchFailed(id, message, stack);
       return;
     }
     if (failure === wire.FAILED_OPEN && incoming?.kind === "request" && !incoming.settled) {
@@ -271,18 +271,41 @@ export class Records {
     } else this.#refuse(id, "worker_exception", message, stack);
   }
 
-  /** Fails an exchange because of what its Worker did; the log gets the mapped stack, the client the id. */
-  #refuse(id: number, code: ErrorCode, message: string, stack: string): void {
+  /** The handler let through what a fetch, or a body that it read, failed with. */
+  #fetchFailed(id: number, code: string, stack: string): void {
     const session = this.#session;
-    const error = new ProxyError(code, message, { details: { worker: session.owner.name } });
-    error.id = newErrorId();
-    session.owner.context.log.log("error", "worker.failed", message, {
+    const known = passedCodes.has(code) ? (code as ErrorCode) : "worker_exception";
+    const last = session.incoming.get(id)?.lastFailure ?? null;
+    const cause = last?.code === code ? last : null;
+    const what = `cannot answer: a fetch of Worker "${session.owner.name}" failed`;
+    this.#refuse(id, known, cause === null ? `${what}: ${code}` : `${what}: ${cause.message}`, stack, cause);
+  }
+
+  /**
+   * Fails an exchange because of what its Worker did; the log gets the mapped stack, the client the id. What a handler
+   * throws when its client has left concerns nobody.
+   * @param cause is the reason, and has the same id if it was logged
+   */
+  #refuse(
+    id: number,
+    code: ErrorCode,
+    message: string,
+    stack: string,
+    cause: ProxyError | null = null,
+  ): void {
+    const session = this.#session;
+    const incoming = session.incoming.get(id);
+    const details = { worker: session.owner.name };
+    const error = new ProxyError(code, message, cause === null ? { details } : { details, cause });
+    error.id = cause === null || cause.id === "" ? newErrorId() : cause.id;
+    const level = incoming === undefined || incoming.settled ? "debug" : "error";
+    session.owner.context.log.log(level, "worker.failed", message, {
       worker: session.owner.name,
       code,
       id: error.id,
       stack: session.owner.mapStack(stack),
     });
-    session.incoming.get(id)?.fail(error);
+    incoming?.fail(error);
   }
 
   #fetch(reader: OutboxReader): void {

@@ -243,6 +243,7 @@ export class Session implements Enterable {
 
   fetchFailed(fetch: GuestFetch, error: ProxyError): void {
     if (!this.fetches.delete(fetch.id)) return;
+    this.incoming.get(fetch.owner)?.noteFailure(error);
     this.tellFetchFailed(fetch.id, fetch.owner, error.code);
   }
 
@@ -253,6 +254,16 @@ export class Session implements Enterable {
     const at = inbox.begin(wire.IN_FETCH_FAILED, 2, owner);
     inbox.ints[at] = fetch;
     inbox.ints[at + 1] = inbox.text(code);
+    this.touch();
+  }
+
+  /** @param code empty when it is not the body itself that failed */
+  bodyFailed(body: number, owner: number, code: string, message: string): void {
+    const { inbox } = this;
+    const at = inbox.begin(wire.IN_BODY_FAILED, 3, owner);
+    inbox.ints[at] = body;
+    inbox.ints[at + 1] = inbox.text(code);
+    inbox.ints[at + 2] = inbox.text(message);
     this.touch();
   }
 

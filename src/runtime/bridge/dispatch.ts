@@ -5,10 +5,11 @@ import { fireTimer } from "../web/timers.ts";
 import type { Channel } from "./channel.ts";
 import { Invocation, onWaitUntilRejected } from "./context.ts";
 import { describeError } from "./describe-error.ts";
-import { describeBody, fetchErrorCode, type Outbound } from "./fetcher.ts";
+import { describeBody, type Outbound } from "./fetcher.ts";
 import { type BodyReaders, HandleBody } from "./handle-body.ts";
 import { HandlerMissing, type Handlers } from "./handlers.ts";
 import type { HostCalls } from "./host-calls.ts";
+import { bodyError, hostErrorCode } from "./host-error.ts";
 import type { OutStreams } from "./out-streams.ts";
 import { Socket } from "./socket.ts";
 import { Table } from "./table.ts";
@@ -108,8 +109,8 @@ export class Dispatcher {
         readers.end(first);
         return at + 2;
       case wire.IN_BODY_FAILED:
-        readers.fail(first, this.#piece(second));
-        return at + 3;
+        readers.fail(first, bodyError(this.#piece(second), this.#piece(third)));
+        return at + 4;
       case wire.IN_CREDIT:
         outs.credit(first, second);
         return at + 3;
@@ -213,7 +214,7 @@ export class Dispatcher {
       return;
     }
     const { message, stack } = describeError(error);
-    const code = fetchErrorCode(error);
+    const code = hostErrorCode(error);
     if (code !== "" && !invocation.failOpen) {
       this.#fail(invocation, wire.FAILED_FETCH, code, stack);
       return;

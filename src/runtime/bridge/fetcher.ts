@@ -8,6 +8,7 @@ import type { ReadableStream } from "../web/streams.ts";
 import { URL } from "../web/url.ts";
 import type { Channel } from "./channel.ts";
 import type { BodyReaders, HandleBody } from "./handle-body.ts";
+import { fetchError } from "./host-error.ts";
 import type { OutStreams } from "./out-streams.ts";
 import { addressText, Socket } from "./socket.ts";
 import { Table } from "./table.ts";
@@ -175,29 +176,6 @@ export class Outbound {
     if (!this.open)
       throw new Error(`cannot ${what} in the global scope: only handlers may do input or output`);
   }
-}
-
-/** The error of a fetch that failed on the host, which knows it again by its code if a handler lets it through. */
-class FetchError extends TypeError {
-  readonly #code: string;
-
-  constructor(code: string) {
-    super(`fetch failed: ${code}`);
-    this.#code = code;
-  }
-
-  static codeOf(error: unknown): string {
-    return typeof error === "object" && error !== null && #code in error ? error.#code : "";
-  }
-}
-
-function fetchError(code: string): TypeError {
-  return new FetchError(code);
-}
-
-/** The code of an error that a failed fetch gave, else an empty string. */
-export function fetchErrorCode(error: unknown): string {
-  return FetchError.codeOf(error);
 }
 
 function nothing(): void {}

@@ -44,8 +44,8 @@ export class BodyReaders {
     this.#readers.take(id)?.end();
   }
 
-  fail(id: number, message: string): void {
-    this.#readers.take(id)?.fail(new TypeError(message));
+  fail(id: number, error: Error): void {
+    this.#readers.take(id)?.fail(error);
   }
 
   forget(id: number): void {

@@ -38,7 +38,9 @@ export class Handlers {
       const exported = this.#exports[name];
       const target = isEntrypointClass(exported) ? exported.prototype : exported;
       if (typeof target !== "object" || target === null) continue;
-      const handlers = kinds.filter((kind) => typeof (target as Record<string, unknown>)[kind] === "function");
+      const handlers = kinds.filter(
+        (kind) => typeof (target as Record<string, unknown>)[kind] === "function",
+      );
       if (handlers.length > 0) found[name] = handlers;
     }
     return found;
