@@ -254,15 +254,15 @@ describe("the writer of responses", () => {
     ],
     [
       "adds a Date",
-      head(200),
+      head(200, "Link: a\r\n"),
       { date: "Sun, 22 Nov 2026 07:33:00 GMT" },
-      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: Sun, 22 Nov 2026 07:33:00 GMT\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nLink: a\r\nDate: Sun, 22 Nov 2026 07:33:00 GMT\r\n\r\n",
     ],
     [
       "keeps the Date of the origin",
-      head(200, "dAte: x\r\nDatex: z\r\n"),
+      head(200, "Link: a\r\ndAte: x\r\nDatex: z\r\n"),
       { date: "y" },
-      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\ndAte: x\r\nDatex: z\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nLink: a\r\ndAte: x\r\nDatex: z\r\n\r\n",
     ],
     [
       "names the protocol of a 101",
@@ -286,6 +286,11 @@ describe("the writer of responses", () => {
       assert.throws(() => responseHead(head(status), plainResponse), ProxyError);
     });
   }
+
+  test("writes the lowest and the highest status", () => {
+    assert.equal(interimHead(head(100)), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert.equal(responseHead(head(599), plainResponse), "HTTP/1.1 599 \r\nContent-Length: 0\r\n\r\n");
+  });
 
   test("writes an interim response without framing", () => {
     assert.equal(
@@ -327,6 +332,11 @@ describe("the writer of responses", () => {
       ],
     );
   });
+});
+
+test("an error says keep-alive to an HTTP/1.0 client only", () => {
+  assert.ok(!errorResponse(404, "x", { keepAlive: true }).includes("Connection"));
+  assert.ok(errorResponse(404, "x", { keepAlive: true, minor: 0 }).includes("Connection: keep-alive\r\n"));
 });
 
 test("the Date changes with the second", () => {
