@@ -11,8 +11,8 @@ import {
   viewLength,
   viewOffset,
 } from "./primordials.ts";
-import { asciiPrefix, encodeUtf8, encodeUtf8Into, latin1, progress, Utf8Decoder } from "./utf8.ts";
-import { defineInterface, quote, toDictionary, toUSVString } from "./webidl.ts";
+import { ascii, encodeUtf8, encodeUtf8Into, progress, Utf8Decoder } from "./utf8.ts";
+import { defineInterface, quote, toDictionary } from "./webidl.ts";
 
 /** Encoding §7.4. */
 export class TextEncoder {
@@ -133,7 +133,8 @@ class Utf16Decoder {
 
 class Windows1252Decoder {
   decode(bytes: Uint8Array, end: number): string {
-    if (asciiPrefix(bytes, 0, end) === end) return latin1(bytes, 0, end);
+    const plain = ascii(bytes, end);
+    if (plain !== null) return plain;
     let text = "";
     for (let i = 0; i < end; i++) {
       const byte = bytes[i] as number;
@@ -198,7 +199,8 @@ export class TextDecoder {
     const stream = dictionary !== null && !!dictionary["stream"];
     const { length } = bytes;
     if (this.#decoder === null && !stream && this.#encoding === "utf-8") {
-      if (asciiPrefix(bytes, 0, length) === length) return latin1(bytes, 0, length);
+      const plain = ascii(bytes, length);
+      if (plain !== null) return plain;
     }
     this.#decoder ??= makeDecoder(this.#encoding, this.#fatal);
     const decoder = this.#decoder;
@@ -240,11 +242,6 @@ export class PiecewiseEncoder {
     this.#lead = "";
     return encodeUtf8("\ufffd");
   }
-}
-
-/** The bytes of text or of a BufferSource; for internal callers that take either. */
-export function bytesOf(value: unknown, what: string): Uint8Array<ArrayBuffer> {
-  return typeof value === "string" ? encodeUtf8(toUSVString(value)) : viewBytes(value, what);
 }
 
 defineInterface(TextEncoder, "TextEncoder");

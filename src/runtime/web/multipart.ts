@@ -100,7 +100,7 @@ class PartHead {
 /** Reads multipart/form-data (RFC 7578); null when it is malformed. */
 export function parseMultipart(bytes: Uint8Array, boundary: string): FormData | null {
   // One character a byte, so that indices agree and searching is the engine's.
-  const text = latin1(bytes, 0, bytes.length);
+  const text = latin1(bytes, bytes.length);
   const delimiter = `--${boundary}`;
   let at = StringStartsWith(text, delimiter) ? 0 : StringIndexOf(text, `\r\n${delimiter}`) + 2;
   if (at === 1) return null;

@@ -17,35 +17,23 @@ export const ReflectConstruct = Reflect.construct;
 export const ReflectOwnKeys = Reflect.ownKeys;
 export const ReflectGetOwnPropertyDescriptor = Reflect.getOwnPropertyDescriptor;
 export const ReflectGetPrototypeOf = Reflect.getPrototypeOf;
-export const ReflectDefineProperty = Reflect.defineProperty;
 
 export const ObjectCreate = Object.create;
 export const ObjectDefineProperty = Object.defineProperty;
-export const ObjectFreeze = Object.freeze;
 export const ObjectGetPrototypeOf = Object.getPrototypeOf;
 export const ObjectSetPrototypeOf = Object.setPrototypeOf;
-export const ObjectKeys = Object.keys;
-export const ObjectPrototype = Object.prototype;
-export const ObjectToString = uncurry<(self: unknown) => string>(Object.prototype.toString);
 export const ObjectIsEnumerable = uncurry<(self: object, key: PropertyKey) => boolean>(
   Object.prototype.propertyIsEnumerable,
 );
+export const ObjectKeys = Object.keys;
 export const ObjectHasOwn = Object.hasOwn;
 
-export const FunctionBind = uncurry<(self: unknown, thisArg: unknown) => unknown>(Function.prototype.bind);
-export const FunctionToString = uncurry<(self: unknown) => string>(Function.prototype.toString);
 export const FunctionPrototype = Function.prototype;
 
 export const StringFromCharCode = String.fromCharCode;
 export const StringCharCodeAt = uncurry<(self: string, index: number) => number>(String.prototype.charCodeAt);
-export const StringCodePointAt = uncurry<(self: string, index: number) => number>(
-  String.prototype.codePointAt,
-);
 export const StringIndexOf = uncurry<(self: string, search: string, from?: number) => number>(
   String.prototype.indexOf,
-);
-export const StringLastIndexOf = uncurry<(self: string, search: string) => number>(
-  String.prototype.lastIndexOf,
 );
 export const StringSlice = uncurry<(self: string, start: number, end?: number) => string>(
   String.prototype.slice,
@@ -59,9 +47,6 @@ export const StringToWellFormed = uncurry<(self: string) => string>(String.proto
 export const StringIsWellFormed = uncurry<(self: string) => boolean>(String.prototype.isWellFormed);
 export const StringRepeat = uncurry<(self: string, count: number) => string>(String.prototype.repeat);
 export const StringPadEnd = uncurry<(self: string, length: number) => string>(String.prototype.padEnd);
-export const StringPadStart = uncurry<(self: string, length: number, fill: string) => string>(
-  String.prototype.padStart,
-);
 
 export const ArrayIsArray = Array.isArray;
 export const ArrayPush = uncurry<<T>(self: T[], item: T) => number>(Array.prototype.push);
@@ -78,7 +63,6 @@ export const ArrayJoin = uncurry<(self: readonly unknown[], separator: string) =
 
 export const NumberToString = uncurry<(self: number, radix?: number) => string>(Number.prototype.toString);
 export const NumberIsNaN = Number.isNaN;
-export const NumberIsInteger = Number.isInteger;
 export const MathFloor = Math.floor;
 export const MathMin = Math.min;
 export const MathMax = Math.max;
@@ -89,9 +73,6 @@ export const SymbolIterator: typeof Symbol.iterator = Symbol.iterator;
 export const SymbolAsyncIterator: typeof Symbol.asyncIterator = Symbol.asyncIterator;
 export const SymbolToStringTag: typeof Symbol.toStringTag = Symbol.toStringTag;
 export const SymbolToString = uncurry<(self: symbol) => string>(Symbol.prototype.toString);
-export const SymbolDescription = uncurry<(self: symbol) => string | undefined>(
-  getter(Symbol.prototype, "description"),
-);
 
 const PromiseNative = Promise;
 const resolveNative = Promise.resolve;
@@ -103,7 +84,6 @@ export const PromiseThen = uncurry<
     rejected?: (reason: unknown) => R2,
   ) => Promise<R1 | R2>
 >(Promise.prototype.then);
-export const PromisePrototype = Promise.prototype;
 
 /** A promise for `value`, which may itself be a promise. */
 export function promiseResolve<T>(value: T): Promise<Awaited<T>> {
@@ -211,7 +191,6 @@ export function isArrayBuffer(value: unknown): value is ArrayBuffer {
 
 export const MapNative = Map;
 export const SetNative = Set;
-export const WeakMapNative = WeakMap;
 export const MapGet = uncurry<<K, V>(self: Map<K, V>, key: K) => V | undefined>(Map.prototype.get);
 export const MapSet = uncurry<<K, V>(self: Map<K, V>, key: K, value: V) => void>(Map.prototype.set);
 export const MapHas = uncurry<<K>(self: Map<K, unknown>, key: K) => boolean>(Map.prototype.has);
@@ -221,17 +200,10 @@ export const MapForEach = uncurry<<K, V>(self: ReadonlyMap<K, V>, visit: (value:
   Map.prototype.forEach,
 );
 export const SetAdd = uncurry<<T>(self: Set<T>, value: T) => void>(Set.prototype.add);
-export const SetHas = uncurry<<T>(self: Set<T>, value: T) => boolean>(Set.prototype.has);
 export const SetDelete = uncurry<<T>(self: Set<T>, value: T) => boolean>(Set.prototype.delete);
 export const SetSize = uncurry<(self: unknown) => number>(getter(Set.prototype, "size"));
 export const SetForEach = uncurry<<T>(self: ReadonlySet<T>, visit: (value: T) => void) => void>(
   Set.prototype.forEach,
-);
-export const WeakMapGet = uncurry<<K extends WeakKey, V>(self: WeakMap<K, V>, key: K) => V | undefined>(
-  WeakMap.prototype.get,
-);
-export const WeakMapSet = uncurry<<K extends WeakKey, V>(self: WeakMap<K, V>, key: K, value: V) => void>(
-  WeakMap.prototype.set,
 );
 
 export const DateNative = Date;

@@ -71,10 +71,19 @@ export function encodeUtf8Into(text: string, bytes: Uint8Array, capacity: number
 
 /** `text` in UTF-8, in an array of exactly its size (Encoding §6). */
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
-  const length = utf8Length(text);
+  const { length } = text;
   const bytes = new Uint8ArrayNative(length);
-  encodeUtf8Into(text, bytes, length);
-  return bytes;
+  let i = 0;
+  for (; i < length; i++) {
+    const code = StringCharCodeAt(text, i);
+    if (code >= 0x80) break;
+    bytes[i] = code;
+  }
+  if (i === length) return bytes;
+  const size = utf8Length(text);
+  const larger = new Uint8ArrayNative(size);
+  encodeUtf8Into(text, larger, size);
+  return larger;
 }
 
 const blockSize = 1024;
@@ -105,18 +114,32 @@ class Units {
   }
 }
 
-/** Bytes as characters U+0000 to U+00FF. */
-export function latin1(bytes: Uint8Array, start: number, end: number): string {
-  const units = new Units();
-  for (let i = start; i < end; i++) units.push(bytes[i] as number);
-  return units.finish();
+/** Bytes as characters U+0000 to U+00FF; null as soon as one has a bit that is not in `mask`. */
+function characters(bytes: Uint8Array, end: number, mask: number): string | null {
+  let text = "";
+  for (let start = 0; start < end; start += blockSize) {
+    const count = end - start < blockSize ? end - start : blockSize;
+    let bits = 0;
+    for (let i = 0; i < count; i++) {
+      const byte = bytes[start + i] as number;
+      bits |= byte;
+      block[i] = byte;
+    }
+    if ((bits & ~mask) !== 0) return null;
+    const units = count === blockSize ? block : ArraySlice(block, 0, count);
+    text += ReflectApply(StringFromCharCode, undefined, units);
+  }
+  return text;
 }
 
-/** The index of the first byte at or after `start` that is not ASCII, or `end`. */
-export function asciiPrefix(bytes: Uint8Array, start: number, end: number): number {
-  let i = start;
-  while (i < end && (bytes[i] as number) < 0x80) i++;
-  return i;
+/** Each byte as the character of that number. */
+export function latin1(bytes: Uint8Array, end: number): string {
+  return characters(bytes, end, 0xff) as string;
+}
+
+/** The text when all of it is ASCII, else null. */
+export function ascii(bytes: Uint8Array, end: number): string | null {
+  return characters(bytes, end, 0x7f);
 }
 
 /**
@@ -203,7 +226,8 @@ export class Utf8Decoder {
 /** "UTF-8 decode" (Encoding §6): a leading BOM is dropped, ill-formed sequences become U+FFFD. */
 export function decodeUtf8(bytes: Uint8Array): string {
   const { length } = bytes;
-  if (asciiPrefix(bytes, 0, length) === length) return latin1(bytes, 0, length);
+  const plain = ascii(bytes, length);
+  if (plain !== null) return plain;
   const text = new Utf8Decoder(false).decode(bytes, length, true);
   return StringCharCodeAt(text, 0) === 0xfeff ? StringSlice(text, 1) : text;
 }
