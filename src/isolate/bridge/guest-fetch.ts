@@ -3,6 +3,7 @@ import { ProxyError as Failure } from "../../errors/proxy-error.ts";
 import type { BodySource } from "../../http/body.ts";
 import { type ByteStream, type ClientFacts, Exchange } from "../../http/exchange.ts";
 import type { RequestHead, ResponseHead } from "../../http/message.ts";
+import type { Tie } from "./held-body.ts";
 import type { Session } from "./session.ts";
 
 /** Facts of a client for exchanges that no client's exchange led to. */
@@ -19,6 +20,8 @@ export class GuestFetch extends Exchange {
   readonly id: number;
   /** The exchange on whose behalf it is made, or 0 when that is not known. */
   readonly owner: number;
+  /** How the body of the answer belongs to the owner. */
+  readonly tie: Tie;
   readonly #session: Session;
   #answered = false;
 
@@ -26,6 +29,7 @@ export class GuestFetch extends Exchange {
     session: Session,
     id: number,
     owner: number,
+    named: boolean,
     request: RequestHead,
     body: BodySource | null,
     client: ClientFacts,
@@ -35,6 +39,7 @@ export class GuestFetch extends Exchange {
     this.#session = session;
     this.id = id;
     this.owner = owner;
+    this.tie = named ? "named" : "inferred";
   }
 
   inform(): void {}

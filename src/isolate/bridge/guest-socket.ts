@@ -53,7 +53,7 @@ export class GuestSocket implements Tunnel {
       return;
     }
     this.#stream = stream;
-    const held = this.#session.hold(stream.readable, 0);
+    const held = this.#session.bodies.hold(stream.readable, 0, "socket");
     const { inbox } = this.#session;
     const at = inbox.begin(wire.IN_CONNECTED, 2, 0);
     inbox.ints[at] = this.id;
@@ -86,7 +86,7 @@ export class GuestSocket implements Tunnel {
       };
       return;
     }
-    const readable = this.#session.release(this.#heldBody) ?? this.#stream.readable;
+    const readable = this.#session.bodies.release(this.#heldBody) ?? this.#stream.readable;
     tunnel.accept({ readable, writable: this.#stream.writable });
     this.#session.socketClosed(this);
   }

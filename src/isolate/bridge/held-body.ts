@@ -5,6 +5,12 @@ import * as wire from "../../wire/ops.ts";
 import type { Session } from "./session.ts";
 
 /**
+ * How a body belongs to its owner: the guest named the exchange, or it was inferred from the entry in which the body was
+ * asked for, or it is one half of a socket, whose connection has an idle time of its own.
+ */
+export type Tie = "named" | "inferred" | "socket";
+
+/**
  * A body whose handle the guest holds. As long as the guest only passes the handle on, `take` gives the source to its
  * new consumer and no byte enters the isolate; else the bytes cross as the guest asks for them.
  */
@@ -12,7 +18,10 @@ export class HeldBody implements BodySink {
   readonly id: number;
   /** The exchange it belongs to, or 0. */
   readonly owner: number;
+  readonly tie: Tie;
   readonly length: number;
+  /** The sweep after which it was last touched; see `HeldBodies`. */
+  touchedAt = 0;
   readonly #session: Session;
   #source: BodySource | null;
   /** The body stays with its exchange until somebody wants it, so that an unread one can still go elsewhere. */
@@ -25,10 +34,11 @@ export class HeldBody implements BodySink {
   #ended = false;
   #failure: ProxyError | null = null;
 
-  constructor(session: Session, id: number, owner: number, from: BodySource | Exchange) {
+  constructor(session: Session, id: number, owner: number, tie: Tie, from: BodySource | Exchange) {
     this.#session = session;
     this.id = id;
     this.owner = owner;
+    this.tie = tie;
     if ("takeBody" in from) {
       this.length = from.bodyLength;
       this.#exchange = from;
@@ -38,6 +48,11 @@ export class HeldBody implements BodySink {
       this.#exchange = null;
       this.#source = from;
     }
+  }
+
+  /** The guest has begun to read. */
+  get isBegun(): boolean {
+    return this.#reading;
   }
 
   /** The source, if the guest has not begun to read; the handle is then used up. */
@@ -51,6 +66,7 @@ export class HeldBody implements BodySink {
 
   pull(): void {
     if (this.waiting) return;
+    this.#session.bodies.touched(this);
     this.waiting = true;
     if (!this.#reading) {
       this.#begin();
@@ -149,6 +165,7 @@ export class HeldBody implements BodySink {
     const chunk = this.#queue.shift();
     if (chunk !== undefined) {
       if (!this.#all) this.waiting = false;
+      this.#session.bodies.touched(this);
       this.#session.countIn(chunk.length);
       inbox.chunk(wire.IN_CHUNK, this.id, chunk, this.owner);
       this.#session.touch();

@@ -4,6 +4,7 @@ import type { Exchange, ExchangeHandler } from "../../http/exchange.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import type { Service, Tunnel } from "../../services/service.ts";
 import type { GuestOut } from "./guest-out.ts";
+import type { HeldBody } from "./held-body.ts";
 import type { Relay } from "./relay.ts";
 import type { Session } from "./session.ts";
 
@@ -27,6 +28,8 @@ abstract class Incoming {
   wallTimer: NodeJS.Timeout | null = null;
   /** What a fetch made for it, or a body that was read for it, last failed with. */
   lastFailure: ProxyError | null = null;
+  /** What is held for it. */
+  bodies: Set<HeldBody> | null = null;
 
   constructor(session: Session, id: number, entrypoint: Entrypoint) {
     this.session = session;

@@ -8,7 +8,7 @@ import * as wire from "../../wire/ops.ts";
 import { cleanHeaders } from "./clean-headers.ts";
 import { GuestFetch, noClient } from "./guest-fetch.ts";
 import { GuestSocket } from "./guest-socket.ts";
-import { HeldBody } from "./held-body.ts";
+import type { HeldBody } from "./held-body.ts";
 import { type Drained, demandNew, OutboxReader } from "./outbox.ts";
 import type { Session } from "./session.ts";
 import { splitBody } from "./split-body.ts";
@@ -94,7 +94,7 @@ export class Records {
       case wire.OUT_CANCEL: {
         const id = reader.int();
         session.bodies.get(id)?.cancel(unread());
-        session.bodies.delete(id);
+        session.bodies.forget(id);
         return;
       }
       case wire.OUT_TEE:
@@ -198,7 +198,7 @@ export class Records {
         session.owner.countBytes("out", body.length);
         return new BytesBody(reader.bytes(body.ref, body.length));
       case wire.BODY_HANDLE:
-        return session.release(body.ref) ?? undefined;
+        return session.bodies.release(body.ref) ?? undefined;
       case wire.BODY_OUT:
         return session.newOut(body.ref, body.length);
       default:
@@ -311,7 +311,8 @@ export class Records {
   #fetch(reader: OutboxReader): void {
     const session = this.#session;
     const id = reader.int();
-    const owner = reader.int() || session.soleOwner;
+    const named = reader.int();
+    const owner = named || session.soleOwner;
     const binding = reader.int();
     const described = this.#source(reader);
     const method = reader.text();
@@ -335,7 +336,8 @@ export class Records {
     const client = incoming === undefined ? noClient : clientOf(incoming);
     const depth = (incoming?.depth ?? deepest(session)) + 1;
     demandNew(session.fetches.has(id), "a fetch");
-    const fetch = new GuestFetch(session, id, incoming === undefined ? 0 : owner, head, body, client, depth);
+    const known = incoming === undefined ? 0 : owner;
+    const fetch = new GuestFetch(session, id, known, named !== 0, head, body, client, depth);
     session.fetches.set(id, fetch);
     service.handle(fetch);
   }
@@ -373,13 +375,17 @@ export class Records {
 
   #tee(id: number, first: number, second: number): void {
     const session = this.#session;
-    const owner = session.bodies.get(id)?.owner ?? 0;
-    demandNew(session.bodies.has(first) || session.bodies.has(second) || first === second, "a body");
-    const source = session.release(id);
-    if (source === null) return;
+    const { bodies } = session;
+    const whole = bodies.get(id);
+    demandNew(
+      bodies.get(first) !== undefined || bodies.get(second) !== undefined || first === second,
+      "a body",
+    );
+    const source = bodies.release(id);
+    if (whole === undefined || source === null) return;
     const [one, two] = splitBody(source, session.owner.limits.memoryMb * 1024 * 1024);
-    session.bodies.set(first, new HeldBody(session, first, owner, one));
-    session.bodies.set(second, new HeldBody(session, second, owner, two));
+    bodies.keep(first, one, whole.owner, whole.tie);
+    bodies.keep(second, two, whole.owner, whole.tie);
   }
 
   #timer(id: number, ms: number): void {

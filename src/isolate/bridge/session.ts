@@ -11,7 +11,8 @@ import { GuestIsolate, type GuestStart } from "../guest-isolate.ts";
 import type { GuestFetch } from "./guest-fetch.ts";
 import { GuestOut } from "./guest-out.ts";
 import type { GuestSocket } from "./guest-socket.ts";
-import { HeldBody } from "./held-body.ts";
+import { HeldBodies } from "./held-bodies.ts";
+import type { HeldBody } from "./held-body.ts";
 import { Inbox } from "./inbox.ts";
 import { type Entrypoint, IncomingRequest, IncomingTunnel } from "./incoming.ts";
 import { Limits, type LimitValues } from "./limits.ts";
@@ -58,7 +59,7 @@ export class Session implements Enterable {
   readonly incoming: Map<number, Incoming> = new Map();
   readonly fetches: Map<number, GuestFetch> = new Map();
   readonly sockets: Map<number, GuestSocket> = new Map();
-  readonly bodies: Map<number, HeldBody> = new Map();
+  readonly bodies: HeldBodies = new HeldBodies(this);
   readonly outs: Map<number, GuestOut> = new Map();
   readonly timers: Map<number, NodeJS.Timeout> = new Map();
   /** Calls for native work whose result is on its way. */
@@ -73,7 +74,6 @@ export class Session implements Enterable {
   readonly #drained: Drained[] = [];
   #drainedSize = 0;
   #lastIncoming = 0;
-  #lastBody = 0;
   #scheduled = false;
   #unsettled = 0;
 
@@ -107,7 +107,7 @@ export class Session implements Enterable {
     let body = 0;
     const length = exchange.bodyLength;
     if (exchange.hasBody) {
-      body = this.hold(exchange, id).id;
+      body = this.bodies.hold(exchange, id, "named").id;
       if (length >= 0) headers = `Content-Length: ${length}\r\n${headers}`;
     }
     if (request.authority !== "") headers = `Host: ${request.authority}\r\n${headers}`;
@@ -136,7 +136,7 @@ export class Session implements Enterable {
     const handler = this.#entrypoint(entrypoint);
     const relay = new Relay();
     this.#add(new IncomingTunnel(this, id, entrypoint, tunnel, relay));
-    const body = this.hold(relay, id).id;
+    const body = this.bodies.hold(relay, id, "socket").id;
     const { inbox } = this;
     const at = inbox.begin(wire.IN_CONNECT, 6, id);
     const { ints } = inbox;
@@ -205,20 +205,6 @@ export class Session implements Enterable {
     else if (this.#unsettled > 0 || this.outs.size > 0) this.#endStuck();
   }
 
-  /** Keeps a body on the host for the guest to name. */
-  hold(from: BodySource | Exchange, owner: number): HeldBody {
-    const held = new HeldBody(this, ++this.#lastBody, owner, from);
-    this.bodies.set(held.id, held);
-    return held;
-  }
-
-  /** Gives a held body to a consumer on the host; null when the guest has begun to read it, or never had it. */
-  release(id: number): BodySource | null {
-    const held = this.bodies.get(id);
-    this.bodies.delete(id);
-    return held?.take() ?? null;
-  }
-
   fetchAnswered(fetch: GuestFetch, head: ResponseHead, body: BodySource | null): void {
     if (!this.fetches.delete(fetch.id) || this.isOver) {
       body?.cancel(
@@ -226,7 +212,7 @@ export class Session implements Enterable {
       );
       return;
     }
-    const held = body === null ? null : this.hold(body, fetch.owner);
+    const held = body === null ? null : this.bodies.hold(body, fetch.owner, fetch.tie);
     const length = held === null ? head.announcedLength : held.length;
     const headers = length >= 0 ? `${head.headers.text}Content-Length: ${length}\r\n` : head.headers.text;
     const { inbox } = this;
@@ -281,7 +267,7 @@ export class Session implements Enterable {
 
   /** A held body has given its last. */
   finished(body: HeldBody): void {
-    this.bodies.delete(body.id);
+    this.bodies.forget(body.id);
     this.touch();
   }
 
@@ -333,12 +319,13 @@ export class Session implements Enterable {
       if (socket.isRefused && (socket.owner === id || this.incoming.size === 0))
         this.sockets.delete(socket.id);
     }
+    if (incoming?.bodies) this.bodies.ownerDone(incoming.bodies);
     if (this.incoming.size > 0 || this.outs.size > 0 || this.sockets.size > 0) return;
     // Nobody is left who could read what was fetched and not read: give those connections back.
     if (this.bodies.size === 0) return;
-    const error = new ProxyError("client_disconnected", "cannot keep the body: the Worker did not read it");
-    for (const body of this.bodies.values()) body.cancel(error);
-    this.bodies.clear();
+    this.bodies.clear(
+      new ProxyError("client_disconnected", "cannot keep the body: the Worker did not read it"),
+    );
   }
 
   /** Ends the isolate. What it had in hand fails with `code`; what it had not begun is begun again elsewhere. */
@@ -368,8 +355,7 @@ export class Session implements Enterable {
     this.sockets.clear();
     for (const out of [...this.outs.values()]) out.finish(ended);
     this.outs.clear();
-    for (const body of this.bodies.values()) body.cancel(ended);
-    this.bodies.clear();
+    this.bodies.clear(ended);
     for (const incoming of again) {
       incoming.exchange.handler = null;
       this.owner.again(incoming.exchange, incoming.entrypoint);
@@ -476,9 +462,7 @@ export class Session implements Enterable {
     for (const socket of this.sockets.values()) {
       if (!socket.isRefused) return;
     }
-    for (const body of this.bodies.values()) {
-      if (body.waiting) return;
-    }
+    if (this.bodies.awaited) return;
     for (const out of this.outs.values()) {
       if (out.isHeld) return;
     }
