@@ -12,6 +12,14 @@ import { OutStreams } from "./bridge/out-streams.ts";
 import { ScriptListeners } from "./bridge/script-listeners.ts";
 import { installGlobals } from "./web/globals.ts";
 import { setHost } from "./web/host.ts";
+import {
+  ArrayBufferNative,
+  JSONStringify,
+  ObjectDefineProperty,
+  TypedArraySet,
+  Uint8ArrayNative,
+  viewBuffer,
+} from "./web/primordials.ts";
 
 /** What the host enters, in this order; all of it may be called once but `enter`. */
 interface Entries {
@@ -53,7 +61,7 @@ export function boot(
   const handlers = new Handlers(env, () => listeners.current());
   const dispatcher = new Dispatcher({
     inbox: new Int32Array(shared, wire.inboxOffset, wire.INTS),
-    window: new Uint8Array(shared, wire.windowInOffset, wire.WINDOW),
+    shared,
     channel,
     readers,
     outs,
@@ -62,7 +70,6 @@ export function boot(
     handlers,
   });
 
-  const randomBytes = new Uint8Array(shared, wire.randomOffset, wire.RANDOM);
   setHost({
     parseUrl,
     setUrlPart,
@@ -82,13 +89,14 @@ export function boot(
     },
     random(length) {
       random(length);
-      const bytes = new Uint8Array(length);
-      bytes.set(new Uint8Array(randomBytes.buffer, randomBytes.byteOffset, length));
-      return bytes.buffer;
+      const bytes = new ArrayBufferNative(length);
+      // The shared memory reaches native code only: a patched method that saw it could write the bridge's records.
+      TypedArraySet(new Uint8ArrayNative(bytes), new Uint8ArrayNative(shared, wire.randomOffset, length));
+      return bytes;
     },
     async digest(algorithm, bytes) {
       const result = await calls.call(wire.CALL_DIGEST, algorithm, bytes);
-      return result.buffer as ArrayBuffer;
+      return viewBuffer(result);
     },
     reportException(error) {
       dispatcher.exception(0, error);
@@ -116,12 +124,12 @@ export function boot(
     },
     started(isModule) {
       if (isModule && exported === null) {
-        return JSON.stringify({ problem: "its global scope awaits something that never comes" });
+        return JSONStringify({ problem: "its global scope awaits something that never comes" });
       }
       handlers.loaded(exported);
       outbound.open = true;
       channel.flush();
-      return JSON.stringify({ entrypoints: handlers.entrypoints() });
+      return JSONStringify({ entrypoints: handlers.entrypoints() });
     },
     enter(ints, text) {
       try {
@@ -144,16 +152,21 @@ declare const WebAssembly: { readonly Module: new (bytes: ArrayBuffer) => unknow
 
 /** What the modules that the runtime provides take; the host deletes it before the Worker's code runs. */
 function provide(value: Record<string, unknown>): void {
-  Object.defineProperty(globalThis, "__sluice", { value, configurable: true });
+  ObjectDefineProperty(globalThis, "__sluice", {
+    __proto__: null,
+    value,
+    configurable: true,
+  } as PropertyDescriptor);
 }
 
 function defineFetch(outbound: Outbound): void {
-  Object.defineProperty(globalThis, "fetch", {
+  ObjectDefineProperty(globalThis, "fetch", {
+    __proto__: null,
     value: function fetch(input: unknown, init?: unknown): Promise<unknown> {
       return outbound.fetch(0, input, init);
     },
     writable: true,
     configurable: true,
     enumerable: true,
-  });
+  } as PropertyDescriptor);
 }

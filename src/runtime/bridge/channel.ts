@@ -1,4 +1,5 @@
 import * as wire from "../../wire/ops.ts";
+import { TypedArraySet } from "../web/primordials.ts";
 
 /**
  * The guest's end of the bridge, outward. Records of one turn collect here and cross in one call at the end of the turn:
@@ -44,12 +45,14 @@ export class Channel {
     return piece.length;
   }
 
-  /** Copies bytes into the window before their record is begun, and gives their offset. @param bytes at most a window. */
-  bytes(bytes: Uint8Array): number {
-    const { length } = bytes;
+  /**
+   * Copies bytes into the window before their record is begun, and gives their offset.
+   * @param bytes at most a window. @param length of the bytes.
+   */
+  bytes(bytes: Uint8Array, length: number): number {
     if (this.#bytes + length > wire.WINDOW || this.#used + 16 > wire.INTS) this.flush();
     const at = this.#bytes;
-    setBytes(this.#window, bytes, at);
+    TypedArraySet(this.#window, bytes, at);
     this.#bytes = at + length;
     return at;
   }
@@ -79,9 +82,3 @@ export class Channel {
 }
 
 const sizes = wire.outSizes;
-const typedArraySet = Uint8Array.prototype.set;
-const { apply } = Reflect;
-
-function setBytes(target: Uint8Array, source: Uint8Array, at: number): void {
-  apply(typedArraySet, target, [source, at]);
-}

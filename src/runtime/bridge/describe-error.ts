@@ -1,3 +1,5 @@
+import { StringSlice } from "../web/primordials.ts";
+
 const MAX = 8192;
 
 /**
@@ -8,13 +10,21 @@ export function describeError(error: unknown): { message: string; stack: string 
   try {
     if (typeof error === "object" && error !== null) {
       const { name, message, stack } = error as { name?: unknown; message?: unknown; stack?: unknown };
-      let text = `${String(name ?? "Error")}: ${String(message ?? "")}`;
+      let text = `${shown(name ?? "Error")}: ${shown(message ?? "")}`;
       const { cause } = error as { cause?: unknown };
-      if (cause instanceof Error) text += ` (cause: ${String(cause.message)})`;
-      return { message: text.slice(0, MAX), stack: typeof stack === "string" ? stack.slice(0, MAX) : "" };
+      if (typeof cause === "object" && cause !== null) {
+        const { message: reason } = cause as { message?: unknown };
+        if (reason !== undefined) text += ` (cause: ${shown(reason)})`;
+      }
+      return { message: StringSlice(text, 0, MAX), stack: typeof stack === "string" ? shown(stack) : "" };
     }
-    return { message: `thrown: ${String(error)}`.slice(0, MAX), stack: "" };
+    return { message: `thrown: ${shown(error)}`, stack: "" };
   } catch {
     return { message: "thrown: a value that cannot be shown", stack: "" };
   }
+}
+
+/** As text, cut before anything is added to it: a string of the greatest length must not overflow. */
+function shown(value: unknown): string {
+  return StringSlice(typeof value === "symbol" ? "a symbol" : `${value as string}`, 0, MAX);
 }

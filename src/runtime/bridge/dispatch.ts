@@ -1,23 +1,24 @@
 import * as wire from "../../wire/ops.ts";
+import { JSONParse, StringSlice, TypedArraySet, Uint8ArrayNative } from "../web/primordials.ts";
 import { requestFromHost } from "../web/request.ts";
-import { Response, takeResponseParts } from "../web/response.ts";
+import { isResponse, Response, takeResponseParts } from "../web/response.ts";
 import { fireTimer } from "../web/timers.ts";
 import type { Channel } from "./channel.ts";
 import { Invocation, onWaitUntilRejected } from "./context.ts";
 import { describeError } from "./describe-error.ts";
 import { describeBody, type Outbound } from "./fetcher.ts";
 import { type BodyReaders, HandleBody } from "./handle-body.ts";
-import { HandlerMissing, type Handlers } from "./handlers.ts";
+import { type Handlers, isHandlerMissing } from "./handlers.ts";
 import type { HostCalls } from "./host-calls.ts";
 import { bodyError, hostErrorCode } from "./host-error.ts";
 import type { OutStreams } from "./out-streams.ts";
-import { Socket } from "./socket.ts";
+import { isSocket, Socket } from "./socket.ts";
 import { Table } from "./table.ts";
 
 /** Everything that one isolate keeps for its bridge. */
 export interface Parts {
   readonly inbox: Int32Array;
-  readonly window: Uint8Array;
+  readonly shared: SharedArrayBuffer;
   readonly channel: Channel;
   readonly readers: BodyReaders;
   readonly outs: OutStreams;
@@ -75,7 +76,7 @@ export class Dispatcher {
     switch (ints[at]) {
       case wire.IN_HANDLER: {
         const name = this.#piece(second);
-        this.#entrypoints.set(first, { name, props: JSON.parse(this.#piece(third)) });
+        this.#entrypoints.set(first, { name, props: JSONParse(this.#piece(third)) });
         return at + 4;
       }
       case wire.IN_REQUEST:
@@ -174,7 +175,7 @@ export class Dispatcher {
       return;
     }
     if (request === null) this.#respond(invocation, new Response(null, { status: 204 }));
-    else if (response instanceof Response) this.#respond(invocation, response);
+    else if (isResponse(response)) this.#respond(invocation, response);
     else this.#notResponse(invocation, response);
   }
 
@@ -209,7 +210,7 @@ export class Dispatcher {
   }
 
   #failed(invocation: Invocation, error: unknown): void {
-    if (error instanceof HandlerMissing) {
+    if (isHandlerMissing(error)) {
       this.#fail(invocation, wire.FAILED_HANDLER, error.message, "");
       return;
     }
@@ -287,11 +288,11 @@ export class Dispatcher {
       this.#failed(invocation, error);
       return;
     }
-    if (result instanceof Response) {
+    if (isResponse(result)) {
       this.#respond(invocation, result);
       return;
     }
-    if (result instanceof Socket && result.untouched > 0 && !socket.isTouched) {
+    if (isSocket(result) && result.untouched > 0 && !socket.isTouched) {
       const at = channel.begin(wire.OUT_JOIN);
       channel.ints[at] = invocation.exchange;
       channel.ints[at + 1] = result.untouched;
@@ -302,18 +303,14 @@ export class Dispatcher {
   #piece(length: number): string {
     const from = this.#at;
     this.#at = from + length;
-    return apply(substring, this.#text, [from, this.#at]);
+    return StringSlice(this.#text, from, this.#at);
   }
 
   #bytes(offset: number, length: number): Uint8Array {
-    const copy = new Uint8Array(length);
-    apply(typedArraySet, copy, [
-      new Uint8Array(this.#parts.window.buffer, this.#parts.window.byteOffset + offset, length),
-    ]);
+    const { shared } = this.#parts;
+    const copy = new Uint8ArrayNative(length);
+    // The shared memory reaches native code only: a patched method that saw it could write the bridge's records.
+    TypedArraySet(copy, new Uint8ArrayNative(shared, wire.windowInOffset + offset, length));
     return copy;
   }
 }
-
-const { apply } = Reflect;
-const substring = String.prototype.substring as unknown as (from: number, to: number) => string;
-const typedArraySet = Uint8Array.prototype.set;

@@ -1,3 +1,4 @@
+import { JSONParse, ObjectDefineProperty } from "../web/primordials.ts";
 import { Fetcher, type Outbound } from "./fetcher.ts";
 
 /** One binding as the host writes it: a service by its number, a value, or the next of the data buffers. */
@@ -12,7 +13,7 @@ export function makeEnv(
   data: readonly ArrayBuffer[],
   outbound: Outbound,
 ): Record<string, unknown> {
-  const records = JSON.parse(bindings) as BindingRecord[];
+  const records = JSONParse(bindings) as BindingRecord[];
   const env: Record<string, unknown> = {};
   for (let i = 0; i < records.length; i++) {
     const record = records[i] as BindingRecord;
@@ -28,7 +29,7 @@ export function makeEnv(
         value = data[record[2]];
         break;
     }
-    Object.defineProperty(env, record[0], { value, writable: true, enumerable: true, configurable: true });
+    ObjectDefineProperty(env, record[0], { value, writable: true, enumerable: true, configurable: true });
   }
   return env;
 }

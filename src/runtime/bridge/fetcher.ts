@@ -2,6 +2,7 @@ import * as wire from "../../wire/ops.ts";
 import type { HostBody } from "../host-body.ts";
 import type { AbortSignal } from "../web/abort.ts";
 import { fromBlock, toBlock } from "../web/headers.ts";
+import { MathFloor, markHandled, TypedArrayLength } from "../web/primordials.ts";
 import { Request, takeRequestParts } from "../web/request.ts";
 import { type Response, responseFromHost } from "../web/response.ts";
 import type { ReadableStream } from "../web/streams.ts";
@@ -68,7 +69,8 @@ export class Outbound {
       const location =
         redirect !== "manual" && isRedirect(response.status) ? response.headers.get("location") : null;
       if (location === null) return response;
-      void response.body?.cancel();
+      const { body } = response;
+      if (body !== null) markHandled(body.cancel());
       if (redirect === "error") {
         throw new TypeError(
           `cannot follow the redirect to "${location}": the request's redirect mode is "error"`,
@@ -236,24 +238,26 @@ export function describeBody(
     case "text":
       streamDone();
       return { kind: wire.BODY_TEXT, ref: 0, high: 0, low: 0, text: body.text };
-    case "bytes":
-      if (body.bytes.length > wire.WINDOW) {
+    case "bytes": {
+      const size = TypedArrayLength(body.bytes);
+      if (size > wire.WINDOW) {
         return {
           kind: wire.BODY_OUT,
           ref: outs.send(body.bytes, streamDone),
           high: 0,
-          low: body.bytes.length | 0,
+          low: size | 0,
           text: "",
         };
       }
       streamDone();
       return {
         kind: wire.BODY_BYTES,
-        ref: channel.bytes(body.bytes),
+        ref: channel.bytes(body.bytes, size),
         high: 0,
-        low: body.bytes.length,
+        low: size,
         text: "",
       };
+    }
     case "handle":
       streamDone();
       return { kind: wire.BODY_HANDLE, ref: (body.body as HandleBody).id, high: 0, low: 0, text: "" };
@@ -262,7 +266,7 @@ export function describeBody(
       return {
         kind: wire.BODY_OUT,
         ref: outs.send(body.stream, streamDone),
-        high: known ? Math.floor(body.length / 4294967296) : -1,
+        high: known ? MathFloor(body.length / 4294967296) : -1,
         low: known ? body.length | 0 : -1,
         text: "",
       };

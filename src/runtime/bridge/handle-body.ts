@@ -1,5 +1,6 @@
 import * as wire from "../../wire/ops.ts";
 import type { HostBody } from "../host-body.ts";
+import { ObjectCreate, TypedArrayLength, TypedArraySet, Uint8ArrayNative } from "../web/primordials.ts";
 import { ReadableStream } from "../web/streams.ts";
 import type { Channel } from "./channel.ts";
 import { Table } from "./table.ts";
@@ -133,7 +134,7 @@ class WholeText implements Reader {
 class WholeBytes implements Reader {
   readonly #resolve: (bytes: Uint8Array) => void;
   readonly #reject: (error: Error) => void;
-  #pieces: Record<number, Uint8Array> = Object.create(null) as Record<number, Uint8Array>;
+  #pieces: Record<number, Uint8Array> = ObjectCreate(null) as Record<number, Uint8Array>;
   #count = 0;
   #size = 0;
 
@@ -144,7 +145,7 @@ class WholeBytes implements Reader {
 
   chunk(bytes: Uint8Array): void {
     this.#pieces[this.#count++] = bytes;
-    this.#size += bytes.length;
+    this.#size += TypedArrayLength(bytes);
   }
 
   text(): void {}
@@ -155,12 +156,12 @@ class WholeBytes implements Reader {
       this.#resolve(first);
       return;
     }
-    const whole = new Uint8Array(this.#size);
+    const whole = new Uint8ArrayNative(this.#size);
     let at = 0;
     for (let i = 0; i < this.#count; i++) {
       const piece = this.#pieces[i] as Uint8Array;
-      apply(typedArraySet, whole, [piece, at]);
-      at += piece.length;
+      TypedArraySet(whole, piece, at);
+      at += TypedArrayLength(piece);
     }
     this.#resolve(whole);
   }
@@ -169,9 +170,6 @@ class WholeBytes implements Reader {
     this.#reject(error);
   }
 }
-
-const { apply } = Reflect;
-const typedArraySet = Uint8Array.prototype.set;
 
 interface ByteController {
   enqueue(chunk: Uint8Array): void;

@@ -1,3 +1,4 @@
+import { ArrayPush, ObjectCreate, ReflectApply, ReflectOwnKeys } from "../web/primordials.ts";
 import type { ExecutionContext, Invocation } from "./context.ts";
 import { WorkerEntrypoint } from "./entrypoint.ts";
 import { ScriptFetchEvent } from "./script-events.ts";
@@ -6,7 +7,16 @@ type Handler = (...parameters: readonly unknown[]) => unknown;
 type EntrypointClass = new (context: ExecutionContext, env: unknown) => Record<string, unknown>;
 
 /** The Worker says that it has no such entrypoint or handler. */
-export class HandlerMissing extends Error {}
+class HandlerMissing extends Error {
+  readonly #missing = true;
+
+  static is(error: unknown): error is HandlerMissing {
+    return typeof error === "object" && error !== null && #missing in error;
+  }
+}
+
+/** By its brand: the Worker may have changed what `instanceof` says. */
+export const isHandlerMissing: (error: unknown) => error is Error = HandlerMissing.is;
 
 /** What a Worker exports, and how its handlers are called. */
 export class Handlers {
@@ -27,20 +37,23 @@ export class Handlers {
 
   /** Which handlers each entrypoint has. */
   entrypoints(): Record<string, string[]> {
-    const found: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
+    const found: Record<string, string[]> = ObjectCreate(null) as Record<string, string[]>;
     if (this.#exports === null) {
       if (this.#listener() !== null) found["default"] = ["fetch"];
       return found;
     }
-    const names = Object.keys(this.#exports);
+    const names = ReflectOwnKeys(this.#exports);
     for (let i = 0; i < names.length; i++) {
-      const name = names[i] as string;
+      const name = names[i];
+      if (typeof name !== "string") continue;
       const exported = this.#exports[name];
       const target = isEntrypointClass(exported) ? exported.prototype : exported;
       if (typeof target !== "object" || target === null) continue;
-      const handlers = kinds.filter(
-        (kind) => typeof (target as Record<string, unknown>)[kind] === "function",
-      );
+      const handlers: string[] = [];
+      for (let k = 0; k < kinds.length; k++) {
+        const kind = kinds[k] as string;
+        if (typeof (target as Record<string, unknown>)[kind] === "function") ArrayPush(handlers, kind);
+      }
       if (handlers.length > 0) found[name] = handlers;
     }
     return found;
@@ -62,7 +75,7 @@ export class Handlers {
   /** Calls the `test` handler. */
   test(invocation: Invocation, entrypoint: string): unknown {
     if (this.#exports === null) throw new HandlerMissing('a script has no handler for "test"');
-    return this.#call(invocation, entrypoint, "test", Object.create(null));
+    return this.#call(invocation, entrypoint, "test", ObjectCreate(null));
   }
 
   /** Calls the `connect` handler with a socket. */
@@ -80,7 +93,7 @@ export class Handlers {
       if (typeof handler !== "function") {
         throw new HandlerMissing(`the entrypoint "${entrypoint}" has no method "${name}"`);
       }
-      return Reflect.apply(handler, instance, [argument, this.#env, context]);
+      return ReflectApply(handler, instance, [argument, this.#env, context]);
     }
     if (typeof exported !== "object" || exported === null) {
       throw new HandlerMissing(`the Worker has no entrypoint "${entrypoint}"`);
@@ -89,7 +102,7 @@ export class Handlers {
     if (typeof handler !== "function") {
       throw new HandlerMissing(`the entrypoint "${entrypoint}" has no handler "${name}"`);
     }
-    return Reflect.apply(handler as Handler, exported, [argument, this.#env, context]);
+    return ReflectApply(handler as Handler, exported, [argument, this.#env, context]);
   }
 }
 

@@ -1,4 +1,5 @@
 import * as wire from "../../wire/ops.ts";
+import { MathMin, TypedArrayLength, Uint8ArrayNative, viewBuffer, viewOffset } from "../web/primordials.ts";
 import type { Channel } from "./channel.ts";
 import { Table } from "./table.ts";
 
@@ -23,11 +24,15 @@ export class HostCalls {
       const id = ++this.#last;
       this.#pending.set(id, { resolve, reject });
       const channel = this.#channel;
+      const size = TypedArrayLength(input);
       let from = 0;
       do {
-        const length = Math.min(input.length - from, wire.WINDOW);
-        const last = from + length === input.length;
-        const offset = channel.bytes(new Uint8Array(input.buffer, input.byteOffset + from, length));
+        const length = MathMin(size - from, wire.WINDOW);
+        const last = from + length === size;
+        const offset = channel.bytes(
+          new Uint8ArrayNative(viewBuffer(input), viewOffset(input) + from, length),
+          length,
+        );
         const at = channel.begin(wire.OUT_CALL);
         channel.ints[at] = id;
         channel.ints[at + 1] = last ? operation : 0;
@@ -35,7 +40,7 @@ export class HostCalls {
         channel.ints[at + 3] = length;
         channel.ints[at + 4] = channel.text(last ? name : "");
         from += length;
-      } while (from < input.length);
+      } while (from < size);
     });
   }
 

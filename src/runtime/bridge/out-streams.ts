@@ -1,6 +1,19 @@
 import * as wire from "../../wire/ops.ts";
+import {
+  ArrayBufferIsView,
+  isArrayBuffer,
+  MathMin,
+  markHandled,
+  TypedArrayLength,
+  TypedArrayTag,
+  Uint8ArrayNative,
+  viewBuffer,
+  viewLength,
+  viewOffset,
+} from "../web/primordials.ts";
 import type { ReadableStream } from "../web/streams.ts";
 import type { Channel } from "./channel.ts";
+import { describeError } from "./describe-error.ts";
 import { Table } from "./table.ts";
 
 /** Streams that the guest produces and the host consumes, with credit so that neither side buffers without bound. */
@@ -66,20 +79,22 @@ class Pump {
     if (this.#cancelled) return;
     this.#cancelled = true;
     this.#wake?.();
-    this.#reader?.cancel(new TypeError("nobody reads this stream any more")).catch(() => {});
+    if (this.#reader !== null) {
+      markHandled(this.#reader.cancel(new TypeError("nobody reads this stream any more")));
+    }
   }
 
   async run(): Promise<void> {
     try {
       await null;
       const source = this.#source;
-      if (source instanceof Uint8Array) {
-        await this.#write(source);
+      if (TypedArrayTag(source) !== undefined) {
+        await this.#write(source as Uint8Array);
         if (!this.#cancelled) this.#channel.one(wire.OUT_END, this.#id);
         this.#done();
         return;
       }
-      const reader = source.getReader();
+      const reader = (source as ReadableStream).getReader();
       this.#reader = reader;
       while (!this.#cancelled) {
         const { done, value } = await reader.read();
@@ -92,17 +107,17 @@ class Pump {
       }
     } catch (error) {
       const channel = this.#channel;
-      const message = error instanceof Error ? String(error.message) : "the stream failed";
       const at = channel.begin(wire.OUT_STREAM_FAILED);
       channel.ints[at] = this.#id;
-      channel.ints[at + 1] = channel.text(message.slice(0, 1024));
+      channel.ints[at + 1] = channel.text(describeError(error).message);
     }
     this.#done();
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
     const channel = this.#channel;
-    for (let from = 0; from < bytes.length && !this.#cancelled; ) {
+    const size = TypedArrayLength(bytes);
+    for (let from = 0; from < size && !this.#cancelled; ) {
       while (this.#credit <= 0 && !this.#cancelled) {
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
@@ -110,8 +125,11 @@ class Pump {
         this.#wake = null;
       }
       if (this.#cancelled) return;
-      const length = Math.min(bytes.length - from, this.#credit, wire.WINDOW);
-      const offset = channel.bytes(new Uint8Array(bytes.buffer, bytes.byteOffset + from, length));
+      const length = MathMin(size - from, this.#credit, wire.WINDOW);
+      const offset = channel.bytes(
+        new Uint8ArrayNative(viewBuffer(bytes), viewOffset(bytes) + from, length),
+        length,
+      );
       const at = channel.begin(wire.OUT_WRITE);
       channel.ints[at] = this.#id;
       channel.ints[at + 1] = offset;
@@ -124,8 +142,11 @@ class Pump {
 
 /** Response and request streams carry bytes only (Fetch §6.2.6, "transmit body"). */
 function asBytes(value: unknown): Uint8Array {
-  if (value instanceof Uint8Array) return value;
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  if (ArrayBufferIsView(value)) {
+    return TypedArrayTag(value) === "Uint8Array"
+      ? (value as Uint8Array)
+      : new Uint8ArrayNative(viewBuffer(value), viewOffset(value), viewLength(value));
+  }
+  if (isArrayBuffer(value)) return new Uint8ArrayNative(value);
   throw new TypeError("This stream is a body, so its chunks must be bytes (Uint8Array), not other values");
 }

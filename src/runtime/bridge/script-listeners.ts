@@ -1,4 +1,5 @@
 import { EventTarget } from "../web/events.ts";
+import { ObjectDefineProperty } from "../web/primordials.ts";
 import type { ScriptFetchEvent } from "./script-events.ts";
 
 /** The global scope as an event target: `addEventListener("fetch", …)` of service-worker syntax. */
@@ -18,7 +19,7 @@ export class ScriptListeners {
   install(scope: Record<string, unknown>): void {
     const target = this.#target;
     const define = (name: string, value: unknown): void => {
-      Object.defineProperty(scope, name, { value, writable: true, configurable: true, enumerable: true });
+      ObjectDefineProperty(scope, name, { value, writable: true, configurable: true, enumerable: true });
     };
     define("addEventListener", (type: string, listener: never, options?: never): void => {
       target.addEventListener(type, listener, options);

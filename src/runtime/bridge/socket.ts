@@ -1,3 +1,4 @@
+import { markHandled } from "../web/primordials.ts";
 import { ReadableStream, WritableStream } from "../web/streams.ts";
 import { type BodyReaders, HandleBody } from "./handle-body.ts";
 import type { OutStreams } from "./out-streams.ts";
@@ -18,6 +19,8 @@ export function addressText(address: unknown): string {
   }
   throw new TypeError('cannot connect: the address must be "host:port" or { hostname, port }');
 }
+
+export let isSocket: (value: unknown) => value is Socket;
 
 /**
  * A stream of bytes in both directions. What the Worker writes before the other end stands is sent once it does. As
@@ -51,7 +54,7 @@ export class Socket {
       this.#resolveOpened = resolve;
       this.#rejectOpened = reject;
     });
-    this.opened.catch(nothing);
+    markHandled(this.opened);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -118,6 +121,10 @@ export class Socket {
     }
     this.#body?.cancel();
     this.#resolveClosed();
+  }
+
+  static {
+    isSocket = (value): value is Socket => typeof value === "object" && value !== null && #touched in value;
   }
 
   /** The number of the fetch that opened it, if its bytes have not been touched; else 0. */

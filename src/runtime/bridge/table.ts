@@ -1,9 +1,11 @@
+import { ObjectCreate } from "../web/primordials.ts";
+
 /**
  * Things by their number. An object without a prototype and not a Map, so that a Worker that patches Map.prototype or
  * Object.prototype neither breaks nor sees what the runtime keeps.
  */
 export class Table<T> {
-  readonly #slots: Record<number, T | undefined> = Object.create(null) as Record<number, T | undefined>;
+  readonly #slots: Record<number, T | undefined> = ObjectCreate(null) as Record<number, T | undefined>;
 
   get(id: number): T | undefined {
     return this.#slots[id];
