@@ -1,3 +1,5 @@
+import type { ProxyConfig } from "../config/schema/proxy.ts";
+import { type Address, parseAddress } from "../net/address.ts";
 import type { Logger } from "../observability/log.ts";
 import { Metrics, type MetricsSnapshot } from "../observability/traffic.ts";
 import type { LinkableService, ServiceContext } from "../services/context.ts";
@@ -14,6 +16,7 @@ export class DataPlane {
   readonly #isolates: ShardIsolates;
   readonly #services: Map<string, LinkableService> = new Map();
   readonly #sockets: ShardSocket[] = [];
+  readonly #config: ProxyConfig;
 
   /** @param descriptors of the sockets, by name */
   constructor(init: ShardInit, descriptors: ReadonlyMap<string, number>, log: Logger) {
@@ -25,6 +28,7 @@ export class DataPlane {
       isolates: this.#isolates,
       now: () => performance.now(),
     };
+    this.#config = init.config;
     const { services, sockets } = init.config;
     for (const [name, config] of Object.entries(services)) {
       this.#services.set(name, createService(name, config, context));
@@ -55,9 +59,30 @@ export class DataPlane {
     for (const socket of this.#sockets) await socket.listen();
   }
 
-  /** Takes no more connections; resolves when the last exchange is done and its connection closed. */
-  async drain(graceMs: number): Promise<void> {
-    await Promise.all(this.#sockets.map((socket) => socket.drain(graceMs)));
+  /**
+   * Takes no more connections; resolves when the last exchange is done and its connection closed.
+   *
+   * @param isLast no other generation takes over: then a socket that an external of the same config leads to stays
+   * open until the others are drained, since their exchanges may still have to connect to it
+   */
+  async drain(graceMs: number, isLast: boolean): Promise<void> {
+    const inner = isLast ? this.#innerSockets() : new Set<string>();
+    const outer = this.#sockets.filter((socket) => !inner.has(socket.name));
+    await Promise.all(outer.map((socket) => socket.drain(graceMs)));
+    const rest = this.#sockets.filter((socket) => inner.has(socket.name));
+    await Promise.all(rest.map((socket) => socket.drain(outer.length > 0 ? 0 : graceMs)));
+  }
+
+  /** Sockets of this config to which one of its externals leads. */
+  #innerSockets(): Set<string> {
+    const targets = Object.values(this.#config.services).flatMap((service) =>
+      "external" in service ? parseAddress(service.external.address) : [],
+    );
+    const inner = Object.entries(this.#config.sockets).filter(([, socket]) => {
+      const address = parseAddress(socket.address);
+      return targets.some((target) => leadsTo(target, address));
+    });
+    return new Set(inner.map(([name]) => name));
   }
 
   /** Closes services, isolates and the watchdog. Nothing then keeps the process alive. */
@@ -101,4 +126,15 @@ export class DataPlane {
       throw new Error(`cannot find service "${designator.name}": config does not define it`);
     return service.at(designator.entrypoint, designator.props);
   };
+}
+
+/** True when a connection to `target` can arrive at a socket that listens on `address`. */
+function leadsTo(target: Address, address: Address): boolean {
+  if (target.kind !== "tcp" || address.kind !== "tcp") {
+    return JSON.stringify(target) === JSON.stringify(address);
+  }
+  const local = ["", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::"];
+  const sameHost =
+    target.host === address.host || (local.includes(target.host) && local.includes(address.host));
+  return target.port === address.port && sameHost;
 }

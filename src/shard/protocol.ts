@@ -42,6 +42,8 @@ export interface ShardDrain {
   readonly type: "drain";
   /** For so many milliseconds an idle connection may still bring the request that was on its way. */
   readonly graceMs: number;
+  /** No other generation takes over: the proxy is ending. */
+  readonly isLast: boolean;
 }
 
 /** `listen`: a descriptor does not listen. `worker`: a Worker does not start. `internal`: anything else. */

@@ -49,7 +49,7 @@ export class Shard {
         this.#plane?.setQuarantined(order.workers);
         return;
       case "drain":
-        void this.#drain(order.graceMs);
+        void this.#drain(order.graceMs, order.isLast);
         return;
     }
   };
@@ -83,12 +83,12 @@ export class Shard {
     }
   }
 
-  async #drain(graceMs: number): Promise<void> {
+  async #drain(graceMs: number, isLast: boolean): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
     const plane = this.#plane;
     if (plane !== null) {
-      await plane.drain(graceMs);
+      await plane.drain(graceMs, isLast);
       const snapshot = plane.snapshot();
       await plane.close();
       this.#send({ type: "drained", snapshot });

@@ -128,15 +128,16 @@ export class Generation implements ShardObserver {
    *
    * @param timeoutMs after which what is not finished is killed; 0 is never
    * @param graceMs how long an idle connection may still bring a request that was on its way
+   * @param isLast no other generation takes over
    * @returns when every process is gone, how many had to be killed
    */
-  async drain(graceMs: number, timeoutMs: number): Promise<number> {
+  async drain(graceMs: number, timeoutMs: number, isLast: boolean): Promise<number> {
     if (this.#state === "ended") return 0;
     this.#state = "draining";
     for (const slot of this.#slots) {
       if (slot.restart !== null) clearTimeout(slot.restart);
       slot.restart = null;
-      slot.shard?.send({ type: "drain", graceMs });
+      slot.shard?.send({ type: "drain", graceMs, isLast });
     }
     let killed = 0;
     const cutOff = (): void => {

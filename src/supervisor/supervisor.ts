@@ -318,7 +318,7 @@ export class Supervisor implements GenerationHost {
     // Killing takes a moment too, and all of it must fit into the time that config gives; 0 is no limit.
     const timeout = drainTimeout - Math.min(500, drainTimeout / 10);
     const grace = drainTimeout === 0 ? longestGraceMs : Math.min(longestGraceMs, drainTimeout / 4);
-    const ended = generation.drain(grace, timeout).then((killed) => {
+    const ended = generation.drain(grace, timeout, this.#stopping).then((killed) => {
       this.#draining.delete(generation);
       if (killed === 0) return;
       this.#event(

@@ -31,7 +31,7 @@ export function runTests(
         },
         onTested(told) {
           results = told;
-          shard.send({ type: "drain", graceMs: 0 });
+          shard.send({ type: "drain", graceMs: 0, isLast: true });
         },
         onExit(_shard, death) {
           if (results !== null) resolve(results);

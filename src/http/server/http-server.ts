@@ -106,10 +106,11 @@ export class HttpServer {
     for (const connection of [...this.#connections]) connection.destroy();
   }
 
-  /** Gives the error its id and writes it to the log and the metrics. */
+  /** Counts the error, gives it its id and writes it to the log, unless whoever gave it an id has written more of it. */
   report(error: ProxyError, target: string): void {
-    if (error.id === "") error.id = newErrorId();
     this.traffic.error(error.code);
+    if (error.id !== "") return;
+    error.id = newErrorId();
     const level = error.source === "downstream" ? "debug" : error.status >= 500 ? "error" : "warn";
     this.log.log(level, "exchange.failed", error.message, {
       id: error.id,
