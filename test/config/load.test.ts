@@ -238,7 +238,7 @@ shards: 1
     assert.deepEqual([config.shards, config.admin], ["auto", { address: "127.0.0.1:0" }]);
   });
 
-  test("offers the Workers that are right although something else is not", () => {
+  test("offers the Workers whose code can be compiled although something else is not right", () => {
     const { config, workers } = loadAll({
       "/config/proxy.yaml": `
 sockets: { a: { address: nowhere, service: missing } }
@@ -256,6 +256,7 @@ services:
       [
         ["good", "/config/w.ts"],
         ["dangling", "/config/w.ts"],
+        ["wrong", "/config/w.ts"],
       ],
     );
   });

@@ -205,7 +205,7 @@ test("every mistake of a Worker is told with its place, in characters from 1", a
   assert.deepEqual(
     told.sort(),
     [
-      `error ${join(root, "other.ts")} 1:18+1 cannot compile Worker "gateway": Unexpected ";"`,
+      `error ${join(root, "other.ts")} 1:18+1 cannot compile: Unexpected ";"`,
       'error main 1:29+11 cannot import "./missing": no such file or package',
       'error main 2:16+9 cannot import "node:fs": Sluice has no Node.js modules, with nodejs_compat or without it',
       'error main 3:19+26 cannot import "https://example.com/b.js": modules are never downloaded; install the package and import it by name',

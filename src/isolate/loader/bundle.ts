@@ -51,7 +51,7 @@ export async function bundleWorker(
   options: BundleOptions = {},
 ): Promise<Bundle> {
   const entry = config.main ?? config.script;
-  if (entry === undefined) return failed([unplaced(`cannot compile Worker "${name}": it has no main`)], []);
+  if (entry === undefined) return failed([unplaced("cannot compile: it has no main")], []);
   const path = resolve(entry);
   const syntax = config.main === undefined ? "script" : "module";
   const store = options.store === undefined ? defaultStore() : options.store;
@@ -86,9 +86,9 @@ async function compile(name: string, path: string, syntax: CompiledWorker["synta
     format: syntax === "module" ? "esm" : "iife",
     plugins: [imports.plugin],
   });
-  const warnings = outcome.warnings.map((message) => toProblem("warning", name, directory, message));
+  const warnings = outcome.warnings.map((message) => toProblem("warning", directory, message));
   if (!outcome.ok) {
-    const errors = outcome.errors.map((message) => toProblem("error", name, directory, message));
+    const errors = outcome.errors.map((message) => toProblem("error", directory, message));
     const awaited = outcome.errors.flatMap((message) => awaitedFiles(directory, message));
     return failed([...errors, ...warnings], [path, ...awaited]);
   }
@@ -135,13 +135,8 @@ function hashOf(
   return hash.digest("hex");
 }
 
-function toProblem(
-  severity: WorkerProblem["severity"],
-  name: string,
-  directory: string,
-  message: Message,
-): WorkerProblem {
-  const text = explain(name, message.text);
+function toProblem(severity: WorkerProblem["severity"], directory: string, message: Message): WorkerProblem {
+  const text = explain(severity, message.text);
   const place = message.location;
   if (place === null) return { ...unplaced(text), severity };
   const file = fileOfInput(place.file);
@@ -172,7 +167,7 @@ function awaitedFiles(directory: string, { text, location }: Message): string[] 
 }
 
 /** esbuild's text in our words, with what Sluice knows about the reason. */
-function explain(name: string, text: string): string {
+function explain(severity: WorkerProblem["severity"], text: string): string {
   if (text.startsWith("cannot ")) return text;
   const missing = unresolved.exec(text)?.[1];
   if (missing !== undefined) {
@@ -185,7 +180,7 @@ function explain(name: string, text: string): string {
   if (unknown !== null) {
     return `cannot import ${JSON.stringify(unknown[2])}: unknown kind of file; say \`with { type: "text" }\` or \`with { type: "bytes" }\``;
   }
-  return `cannot compile Worker "${name}": ${text}`;
+  return severity === "error" ? `cannot compile: ${text}` : text;
 }
 
 function unplaced(text: string): WorkerProblem {
