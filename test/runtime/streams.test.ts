@@ -669,8 +669,8 @@ test("ReadableStream.from takes any iterable", () =>
 test("identity and fixed-length streams pass bytes, with backpressure and a count", async () => {
   const result = await guest.run(async (t) => {
     const scope = globalThis as unknown as Record<string, new (length?: number | bigint) => TransformStream>;
-    const Identity = scope["IdentityTransformStream"] as new () => TransformStream;
-    const Fixed = scope["FixedLengthStream"] as new (length: number | bigint) => TransformStream;
+    const Identity = scope.IdentityTransformStream as new () => TransformStream;
+    const Fixed = scope.FixedLengthStream as new (length: number | bigint) => TransformStream;
     const out: unknown[] = [];
     const { readable, writable } = new Identity();
     const writer = writable.getWriter();

@@ -259,15 +259,7 @@ test("setters change one component as in Node", () =>
           } catch (error) {
             results.push((error as Error).name);
           }
-          results.push([
-            url,
-            part,
-            value,
-            parsed["href"],
-            parsed["pathname"],
-            parsed["search"],
-            parsed["host"],
-          ]);
+          results.push([url, part, value, parsed.href, parsed.pathname, parsed.search, parsed.host]);
         }
       }
     }

@@ -10,7 +10,7 @@ import {
   setHandler,
 } from "./events.ts";
 import { ArrayPush, SetAdd, SetDelete, SetForEach, SetNative, SymbolIterator } from "./primordials.ts";
-import { clearTimeout, setTimeout } from "./timers.ts";
+import { setTimeout } from "./timers.ts";
 import {
   defineInterface,
   enforceRange,

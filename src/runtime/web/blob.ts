@@ -59,11 +59,11 @@ export class Blob {
       throw new TypeError("cannot make a Blob: blobParts is not iterable");
     }
     const dictionary = toDictionary(options, "options");
-    const endings = dictionary === null ? undefined : dictionary["endings"];
+    const endings = dictionary === null ? undefined : dictionary.endings;
     if (endings !== undefined && endings !== "transparent" && endings !== "native") {
       throw new TypeError('cannot make a Blob: endings is neither "transparent" nor "native"');
     }
-    this.#type = normalizeType(dictionary === null ? undefined : dictionary["type"]);
+    this.#type = normalizeType(dictionary === null ? undefined : dictionary.type);
     this.#bytes = parts === undefined ? new Uint8ArrayNative(0) : concatenate(parts, endings === "native");
   }
 

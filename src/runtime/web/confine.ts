@@ -1,11 +1,13 @@
 import {
   ArrayBufferNative,
   FunctionPrototype,
+  isArrayBuffer,
   ObjectDefineProperty,
   ObjectGetPrototypeOf,
   PromiseThen,
   promiseReject,
   promiseResolve,
+  ReflectApply,
   ReflectConstruct,
   ReflectGetOwnPropertyDescriptor,
   ReflectOwnKeys,
@@ -27,6 +29,8 @@ function define(holder: object, key: PropertyKey, value: unknown): void {
  * blocks the shard, and code made of text.
  */
 export function confine(scope: Scope): void {
+  const shared = scope["SharedArrayBuffer"] as { readonly prototype: object } | undefined;
+  if (shared !== undefined) Reflect.deleteProperty(shared.prototype, "constructor");
   Reflect.deleteProperty(scope, "SharedArrayBuffer");
   // Waiting would block every Worker of the shard: all run on its main thread.
   Reflect.deleteProperty(Atomics, "wait");
@@ -94,13 +98,33 @@ function confineCode(scope: Scope): void {
 interface WebAssemblyScope {
   Module: new (bytes: unknown) => object;
   Instance: new (module: unknown, imports?: unknown) => object;
+  Memory: { readonly prototype: object };
+}
+
+/** Neither shared nor resizable buffers come out of a WebAssembly memory: see `confine` and `confineBuffers`. */
+function confineMemory(prototype: object): void {
+  Reflect.deleteProperty(prototype, "toResizableBuffer");
+  const descriptor = ReflectGetOwnPropertyDescriptor(prototype, "buffer") as PropertyDescriptor;
+  const native = descriptor.get as () => unknown;
+  const { get } = ReflectGetOwnPropertyDescriptor(
+    {
+      get buffer(): unknown {
+        const buffer = ReflectApply(native, this, []) as unknown;
+        if (!isArrayBuffer(buffer)) throw new TypeError("cannot use a shared memory: there are no threads");
+        return buffer;
+      },
+    },
+    "buffer",
+  ) as { get: () => unknown };
+  ObjectDefineProperty(prototype, "buffer", { __proto__: null, ...descriptor, get } as PropertyDescriptor);
 }
 
 /** V8's asynchronous functions never settle when an isolate is entered synchronously only. */
 function confineWebAssembly(scope: Scope): void {
-  const wasm = scope["WebAssembly"] as WebAssemblyScope | undefined;
+  const wasm = scope.WebAssembly as WebAssemblyScope | undefined;
   if (wasm === undefined) return;
   const { Module, Instance } = wasm;
+  confineMemory(wasm.Memory.prototype);
   const later = <T>(work: () => T): Promise<T> => PromiseThen(promiseResolve(undefined), work);
   const compile = { compile: (bytes: unknown) => later(() => new Module(bytes)) }.compile;
   const instantiate = {

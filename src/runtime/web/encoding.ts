@@ -177,8 +177,8 @@ export class TextDecoder {
     }
     const dictionary = toDictionary(options, "options");
     this.#encoding = encoding;
-    this.#fatal = dictionary !== null && !!dictionary["fatal"];
-    this.#ignoreBOM = dictionary !== null && !!dictionary["ignoreBOM"];
+    this.#fatal = dictionary !== null && !!dictionary.fatal;
+    this.#ignoreBOM = dictionary !== null && !!dictionary.ignoreBOM;
   }
 
   get encoding(): string {
@@ -196,7 +196,7 @@ export class TextDecoder {
   decode(input?: ArrayBuffer | ArrayBufferView, options?: { stream?: boolean }): string {
     const bytes = input === undefined ? nothing : viewBytes(input, "input");
     const dictionary = toDictionary(options, "options");
-    const stream = dictionary !== null && !!dictionary["stream"];
+    const stream = dictionary !== null && !!dictionary.stream;
     const { length } = bytes;
     if (this.#decoder === null && !stream && this.#encoding === "utf-8") {
       const plain = ascii(bytes, length);
@@ -227,7 +227,7 @@ export class PiecewiseEncoder {
   #lead = "";
 
   encode(chunk: unknown): Uint8Array<ArrayBuffer> {
-    let text = this.#lead + `${chunk as string}`;
+    let text = `${this.#lead}${chunk as string}`;
     this.#lead = "";
     const last = StringCharCodeAt(text, text.length - 1);
     if ((last & 0xfc00) === 0xd800) {

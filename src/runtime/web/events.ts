@@ -43,9 +43,9 @@ export class Event {
     let flags = initialized;
     const dictionary = toDictionary(init, "eventInitDict");
     if (dictionary !== null) {
-      if (dictionary["bubbles"]) flags |= bubbles;
-      if (dictionary["cancelable"]) flags |= cancelable;
-      if (dictionary["composed"]) flags |= composed;
+      if (dictionary.bubbles) flags |= bubbles;
+      if (dictionary.cancelable) flags |= cancelable;
+      if (dictionary.composed) flags |= composed;
     }
     this.#flags = flags;
   }
@@ -215,10 +215,10 @@ export class EventTarget {
     let signal: object | null = null;
     if (isObject(options)) {
       const dictionary = options as Record<string, unknown>;
-      capture = !!dictionary["capture"];
-      once = !!dictionary["once"];
-      isPassive = !!dictionary["passive"];
-      const given = dictionary["signal"];
+      capture = !!dictionary.capture;
+      once = !!dictionary.once;
+      isPassive = !!dictionary.passive;
+      const given = dictionary.signal;
       if (given !== undefined) {
         if (!signals.isSignal(given))
           throw new TypeError("cannot add a listener: signal is not an AbortSignal");
@@ -250,7 +250,7 @@ export class EventTarget {
 
   removeEventListener(type: string, callback: EventCallback | null, options?: unknown): void {
     requireArguments(arguments.length, 2, "removeEventListener");
-    const capture = isObject(options) ? !!(options as Record<string, unknown>)["capture"] : !!options;
+    const capture = isObject(options) ? !!(options as Record<string, unknown>).capture : !!options;
     const name = `${type}`;
     const list = this.#listeners === null ? undefined : MapGet(this.#listeners, name);
     if (list === undefined) return;

@@ -345,7 +345,12 @@ function bound(text: string): string {
 
 /** One value, as an object's member is shown. */
 export function inspect(value: unknown): string {
-  return bound(new Inspector().describe(value, 0));
+  try {
+    return bound(new Inspector().describe(value, 0));
+  } catch {
+    // A Proxy's trap threw, or the stack is full: the log must not make a Worker fail.
+    return "[cannot be shown]";
+  }
 }
 
 /** The arguments of a console call as one text: %s, %d, %i, %f, %j, %o, %O and %c in the first (Console §2.2.1). */

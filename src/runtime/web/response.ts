@@ -212,6 +212,7 @@ export class Response {
     return isResponse(this) ? consumeText(this.#body) : wrongReceiver("text");
   }
 
+  // biome-ignore lint/suspicious/useAdjacentOverloadSignatures: the other one is static, not an overload
   json(): Promise<unknown> {
     return isResponse(this) ? consumeJson(this.#body) : wrongReceiver("json");
   }

@@ -1,7 +1,9 @@
 // The public entry to the streams, which are several files.
+
+export { ReadableStreamBYOBRequest } from "./streams/byob-request.ts";
+export { ReadableByteStreamController } from "./streams/byte-stream-controller.ts";
 export { TextDecoderStream, TextEncoderStream } from "./streams/encoding-streams.ts";
 export { FixedLengthStream, IdentityTransformStream } from "./streams/identity-stream.ts";
-export { ReadableByteStreamController, ReadableStreamBYOBRequest } from "./streams/readable-bytes.ts";
 export { ReadableStreamDefaultController } from "./streams/readable-default.ts";
 export { ReadableStream, type UnderlyingSource } from "./streams/readable-stream.ts";
 export { ReadableStreamBYOBReader, ReadableStreamDefaultReader } from "./streams/readers.ts";

@@ -19,7 +19,6 @@ import {
   ObjectDefineProperty,
   ObjectHasOwn,
   ObjectIsEnumerable,
-  ReflectConstruct,
   ReflectGetOwnPropertyDescriptor,
   ReflectOwnKeys,
   RegExpFlags,
@@ -37,6 +36,7 @@ import {
   viewLength,
   viewOffset,
 } from "./primordials.ts";
+import { makerOf } from "./view-classes.ts";
 import { isObject, requireArguments, toDictionary } from "./webidl.ts";
 
 /** True when a native getter or method, which checks its receiver itself, accepts `value`. */
@@ -83,27 +83,6 @@ for (const one of [Error, EvalError, RangeError, ReferenceError, SyntaxError, Ty
   errorClasses[one.name] = one as unknown as ErrorClass;
 }
 
-type ViewClass = (...args: unknown[]) => unknown;
-
-const viewClasses = { __proto__: null } as unknown as Record<string, ViewClass>;
-for (const name of [
-  "Int8Array",
-  "Uint8Array",
-  "Uint8ClampedArray",
-  "Int16Array",
-  "Uint16Array",
-  "Int32Array",
-  "Uint32Array",
-  "Float16Array",
-  "Float32Array",
-  "Float64Array",
-  "BigInt64Array",
-  "BigUint64Array",
-]) {
-  const view = (globalThis as Record<string, unknown>)[name];
-  if (typeof view === "function") viewClasses[name] = view as ViewClass;
-}
-
 function cannotClone(what: string): DOMException {
   return new DOMException(`cannot clone ${what}`, "DataCloneError");
 }
@@ -146,7 +125,7 @@ class Cloner {
     }
     if (isArrayBuffer(value)) return cloneBuffer(value);
     const tag = TypedArrayTag(value);
-    if (tag !== undefined) return this.#cloneView(value as ArrayBufferView, tag);
+    if (tag !== undefined) return this.#cloneView(value as ArrayBufferView);
     if (accepts(viewOffset as (view: unknown) => unknown, value)) {
       const view = value as DataView;
       const buffer = this.#clone(viewBuffer(view)) as ArrayBuffer;
@@ -176,13 +155,12 @@ class Cloner {
     return copy;
   }
 
-  #cloneView(view: ArrayBufferView, tag: string): object {
+  #cloneView(view: ArrayBufferView): object {
     const from = viewBuffer(view);
     if (isDetached(from)) throw cannotClone("a view of a detached ArrayBuffer");
     const length = TypedArrayLength(view);
     const offset = viewOffset(view);
-    const buffer = this.#clone(from);
-    return ReflectConstruct(viewClasses[tag] as ViewClass, [buffer, offset, length]) as object;
+    return makerOf(view)(this.#clone(from) as ArrayBuffer, offset, length);
   }
 
   #cloneError(error: object): Error {
@@ -292,7 +270,7 @@ export function refuseToClone(name: string, is: (value: unknown) => boolean): vo
 export function structuredClone(value: unknown, options?: { transfer?: Iterable<object> }): unknown {
   requireArguments(arguments.length, 1, "structuredClone");
   const dictionary = toDictionary(options, "options");
-  const given = dictionary === null ? undefined : dictionary["transfer"];
+  const given = dictionary === null ? undefined : dictionary.transfer;
   const buffers: ArrayBuffer[] = [];
   if (given !== undefined) {
     if (!isObject(given) || typeof (given as Iterable<object>)[SymbolIterator] !== "function") {

@@ -27,7 +27,7 @@ export function defineInterface(
   lengths: Readonly<Record<string, number>> | null = null,
 ): void {
   const { prototype } = target;
-  setLength(target, length);
+  if (target.length !== length) setLength(target, length);
   if (lengths !== null) {
     const names = ReflectOwnKeys(lengths) as string[];
     for (let i = 0; i < names.length; i++) {
@@ -40,7 +40,7 @@ export function defineInterface(
   makeEnumerable(prototype, "constructor");
   makeEnumerable(target, "prototype");
   // Not left to the bundler, which renames a class that refers to itself.
-  ObjectDefineProperty(target, "name", { value: name, configurable: true } as PropertyDescriptor);
+  if (target.name !== name) ObjectDefineProperty(target, "name", { value: name } as PropertyDescriptor);
   ObjectDefineProperty(prototype, SymbolToStringTag, {
     value: name,
     configurable: true,
@@ -48,18 +48,19 @@ export function defineInterface(
 }
 
 function setLength(target: object, length: number): void {
-  ObjectDefineProperty(target, "length", { value: length, configurable: true } as PropertyDescriptor);
+  ObjectDefineProperty(target, "length", { value: length } as PropertyDescriptor);
 }
+
+/** What a descriptor leaves out stays as it is. */
+const enumerable = { __proto__: null, enumerable: true } as PropertyDescriptor;
 
 function makeEnumerable(holder: object, except: string): void {
   const keys = ReflectOwnKeys(holder);
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] as PropertyKey;
     if (typeof key !== "string" || key === except) continue;
-    if (holder instanceof Function && (key === "length" || key === "name")) continue;
-    const descriptor = ReflectGetOwnPropertyDescriptor(holder, key) as PropertyDescriptor;
-    descriptor.enumerable = true;
-    ObjectDefineProperty(holder, key, descriptor);
+    if (typeof holder === "function" && (key === "length" || key === "name")) continue;
+    ObjectDefineProperty(holder, key, enumerable);
   }
 }
 

@@ -1,7 +1,6 @@
 import {
   ArrayBufferByteLength,
   ArrayBufferDetached,
-  ArrayBufferIsView,
   ArrayBufferNative,
   ArrayBufferSlice,
   ArrayBufferTransfer,
@@ -15,63 +14,14 @@ import {
   viewLength,
   viewOffset,
 } from "../primordials.ts";
-import { defineInterface, enforceRange, illegalConstructor, internal, requireArguments } from "../webidl.ts";
+import type { ViewMaker } from "../view-classes.ts";
+import { internal } from "../webidl.ts";
+import { invalidate, ReadableStreamBYOBRequest } from "./byob-request.ts";
 import { Fifo } from "./fifo.ts";
+import { PullInto, QueueEntry } from "./pull-into.ts";
 import type { ReadableController, ReadableCore, ReaderCore, ReadRequest, Source } from "./readable-core.ts";
 
-/** Makes the view that a BYOB read asked for. */
-export type ViewMaker = (buffer: ArrayBuffer, offset: number, length: number) => ArrayBufferView;
-
 const makeBytes: ViewMaker = (buffer, offset, length) => new Uint8ArrayNative(buffer, offset, length);
-
-class QueueEntry {
-  readonly buffer: ArrayBuffer;
-  offset: number;
-  length: number;
-
-  constructor(buffer: ArrayBuffer, offset: number, length: number) {
-    this.buffer = buffer;
-    this.offset = offset;
-    this.length = length;
-  }
-}
-
-/** A buffer that waits to be filled (Streams §4.7.2, pull-into descriptor). */
-class PullInto {
-  buffer: ArrayBuffer;
-  readonly bufferLength: number;
-  readonly offset: number;
-  readonly length: number;
-  filled = 0;
-  readonly minimum: number;
-  readonly elementSize: number;
-  readonly make: ViewMaker;
-  reader: "default" | "byob" | "none";
-
-  constructor(
-    buffer: ArrayBuffer,
-    offset: number,
-    length: number,
-    minimum: number,
-    elementSize: number,
-    make: ViewMaker,
-    reader: "default" | "byob",
-  ) {
-    this.buffer = buffer;
-    this.bufferLength = ArrayBufferByteLength(buffer);
-    this.offset = offset;
-    this.length = length;
-    this.minimum = minimum;
-    this.elementSize = elementSize;
-    this.make = make;
-    this.reader = reader;
-  }
-
-  /** The filled part as the view that was asked for, over a buffer that nobody else has. */
-  toView(): ArrayBufferView {
-    return this.make(ArrayBufferTransfer(this.buffer), this.offset, this.filled / this.elementSize);
-  }
-}
 
 /** A stream's queue of bytes (Streams §4.7). */
 export class ByteController implements ReadableController {
@@ -476,91 +426,3 @@ export class ByteController implements ReadableController {
     this.#callPull();
   }
 }
-
-let invalidate: (request: ReadableStreamBYOBRequest) => void;
-
-/** Streams §4.8: the buffer of a read that waits, offered to the source. */
-export class ReadableStreamBYOBRequest {
-  #controller: ByteController | null;
-  #view: Uint8Array | null;
-
-  constructor(token?: unknown, controller?: ByteController, view?: Uint8Array) {
-    if (token !== internal) throw illegalConstructor();
-    this.#controller = controller as ByteController;
-    this.#view = view as Uint8Array;
-  }
-
-  get view(): Uint8Array | null {
-    return this.#view;
-  }
-
-  respond(bytesWritten: number): void {
-    requireArguments(arguments.length, 1, "respond");
-    const written = enforceRange(bytesWritten, Number.MAX_SAFE_INTEGER, "bytesWritten");
-    const controller = this.#controller;
-    if (controller === null) throw new TypeError("cannot respond: the BYOB request is no longer valid");
-    if (ArrayBufferDetached(viewBuffer(this.#view as Uint8Array))) {
-      throw new TypeError("cannot respond: the BYOB request's buffer was detached");
-    }
-    controller.respond(written);
-  }
-
-  respondWithNewView(view: ArrayBufferView): void {
-    requireArguments(arguments.length, 1, "respondWithNewView");
-    if (!ArrayBufferIsView(view)) throw new TypeError("cannot respond: view is not an array buffer view");
-    const controller = this.#controller;
-    if (controller === null) throw new TypeError("cannot respond: the BYOB request is no longer valid");
-    if (ArrayBufferDetached(viewBuffer(view))) {
-      throw new TypeError("cannot respond: the view's buffer was detached");
-    }
-    controller.respondWithNewView(view);
-  }
-
-  static {
-    invalidate = (request) => {
-      request.#controller = null;
-      request.#view = null;
-    };
-  }
-}
-
-/** Streams §4.7, as a Worker's underlying byte source sees it. */
-export class ReadableByteStreamController {
-  readonly #core: ByteController;
-
-  constructor(token?: unknown, core?: ByteController) {
-    if (token !== internal) throw illegalConstructor();
-    this.#core = core as ByteController;
-  }
-
-  get byobRequest(): ReadableStreamBYOBRequest | null {
-    return this.#core.byobRequest;
-  }
-
-  get desiredSize(): number | null {
-    return this.#core.desiredSize;
-  }
-
-  close(): void {
-    if (!this.#core.canEnqueue) throw new TypeError("cannot close: the stream is closed or errored");
-    this.#core.close();
-  }
-
-  enqueue(chunk: ArrayBufferView): void {
-    requireArguments(arguments.length, 1, "enqueue");
-    const core = this.#core;
-    if (!ArrayBufferIsView(chunk)) throw new TypeError("cannot enqueue: chunk is not an array buffer view");
-    const length = viewLength(chunk);
-    const offset = viewOffset(chunk);
-    if (length === 0) throw new TypeError("cannot enqueue: chunk is empty");
-    if (!core.canEnqueue) throw new TypeError("cannot enqueue: the stream is closed or errored");
-    core.enqueue(ArrayBufferTransfer(viewBuffer(chunk)), offset, length);
-  }
-
-  error(reason?: unknown): void {
-    this.#core.error(reason);
-  }
-}
-
-defineInterface(ReadableStreamBYOBRequest, "ReadableStreamBYOBRequest");
-defineInterface(ReadableByteStreamController, "ReadableByteStreamController", 0, { error: 0 });

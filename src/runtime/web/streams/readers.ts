@@ -2,18 +2,16 @@ import {
   ArrayBufferByteLength,
   ArrayBufferDetached,
   ArrayBufferIsView,
-  DataViewNative,
   Deferred,
   promiseReject,
-  ReflectConstruct,
   TypedArrayLength,
   TypedArrayTag,
-  Uint8ArrayNative,
   viewBuffer,
   viewLength,
 } from "../primordials.ts";
+import { makerOf } from "../view-classes.ts";
 import { defineInterface, enforceRange, isObject, requireArguments, toDictionary } from "../webidl.ts";
-import type { ByteController, ViewMaker } from "./readable-bytes.ts";
+import type { ByteController } from "./readable-bytes.ts";
 import { type ReadableCore, ReaderCore, type ReadRequest } from "./readable-core.ts";
 
 export interface ReadResult<T = unknown> {
@@ -123,7 +121,7 @@ export class ReadableStreamBYOBReader {
   #read(view: ArrayBufferView, options: unknown): Promise<ReadResult> {
     if (!ArrayBufferIsView(view)) throw new TypeError("cannot read: view is not an array buffer view");
     const dictionary = toDictionary(options, "options");
-    const wanted = dictionary === null ? undefined : dictionary["min"];
+    const wanted = dictionary === null ? undefined : dictionary.min;
     const minimum = wanted === undefined ? 1 : enforceRange(wanted, Number.MAX_SAFE_INTEGER, "min");
     const buffer = viewBuffer(view);
     if (ArrayBufferDetached(buffer)) throw new TypeError("cannot read: the view's buffer was detached");
@@ -151,40 +149,6 @@ export class ReadableStreamBYOBReader {
   releaseLock(): void {
     this.#core.release();
   }
-}
-
-const makeUint8: ViewMaker = (buffer, offset, length) => new Uint8ArrayNative(buffer, offset, length);
-const makeDataView: ViewMaker = (buffer, offset, length) => new DataViewNative(buffer, offset, length);
-
-const viewClasses = { __proto__: null } as unknown as Record<
-  string,
-  new (
-    ...args: never[]
-  ) => ArrayBufferView
->;
-for (const view of [
-  Int8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  Float32Array,
-  Float64Array,
-  BigInt64Array,
-  BigUint64Array,
-]) {
-  viewClasses[view.name] = view;
-}
-const float16 = (globalThis as Record<string, unknown>)["Float16Array"];
-if (typeof float16 === "function") viewClasses["Float16Array"] = float16 as typeof Float32Array;
-
-function makerOf(view: ArrayBufferView): ViewMaker {
-  const tag = TypedArrayTag(view);
-  if (tag === "Uint8Array") return makeUint8;
-  if (tag === undefined) return makeDataView;
-  const View = viewClasses[tag] as unknown as (...args: unknown[]) => unknown;
-  return (buffer, offset, length) => ReflectConstruct(View, [buffer, offset, length]) as ArrayBufferView;
 }
 
 defineInterface(ReadableStreamDefaultReader, "ReadableStreamDefaultReader", 1, { cancel: 0 });

@@ -71,8 +71,8 @@ export class Strategy {
 
   constructor(value: unknown) {
     const dictionary = toDictionary(value, "strategy");
-    const mark = dictionary === null ? undefined : dictionary["highWaterMark"];
-    const sizeOf = dictionary === null ? undefined : dictionary["size"];
+    const mark = dictionary === null ? undefined : dictionary.highWaterMark;
+    const sizeOf = dictionary === null ? undefined : dictionary.size;
     if (sizeOf !== undefined && typeof sizeOf !== "function") {
       throw new TypeError("cannot make a stream: size is not a function");
     }

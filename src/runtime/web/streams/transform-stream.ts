@@ -235,10 +235,10 @@ class UserTransformer implements TransformAlgorithms {
     this.#object = object ?? undefined;
     this.#cancel = readMethod(object, "cancel");
     this.#flush = readMethod(object, "flush");
-    const readableType = object === null ? undefined : object["readableType"];
+    const readableType = object === null ? undefined : object.readableType;
     this.#start = readMethod(object, "start");
     this.#transform = readMethod(object, "transform");
-    const writableType = object === null ? undefined : object["writableType"];
+    const writableType = object === null ? undefined : object.writableType;
     if (readableType !== undefined)
       throw new RangeError("cannot make a TransformStream: readableType is reserved");
     if (writableType !== undefined)

@@ -44,7 +44,7 @@ class UserSink implements Sink {
     this.#abort = readMethod(object, "abort");
     this.#close = readMethod(object, "close");
     this.#start = readMethod(object, "start");
-    const type = object === null ? undefined : object["type"];
+    const type = object === null ? undefined : object.type;
     this.#write = readMethod(object, "write");
     if (type !== undefined) throw new RangeError("cannot make a WritableStream: type is reserved");
   }
@@ -211,7 +211,7 @@ export class WritableStreamDefaultController {
 export function readPair(value: unknown): { readable: unknown; writable: unknown } {
   const dictionary = toDictionary(value, "transform");
   if (dictionary === null) throw new TypeError("cannot pipe through: transform is not an object");
-  return { readable: dictionary["readable"], writable: dictionary["writable"] };
+  return { readable: dictionary.readable, writable: dictionary.writable };
 }
 
 defineInterface(WritableStream, "WritableStream", 0, { abort: 0 });
