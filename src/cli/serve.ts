@@ -54,12 +54,16 @@ export async function serve(options: ServeOptions): Promise<number> {
   return exitCodes.done;
 }
 
+/** A SIGINT so soon after another is the same one: a terminal's Ctrl-C comes once by itself and once through npm. */
+const echoMs = 50;
+
 /** SIGTERM and SIGINT drain, the second of them ends at once; SIGHUP reloads. */
 class Signals {
   /** The drain that a signal began. */
   stopping: Promise<void> | null = null;
   readonly ended: Promise<void>;
   readonly #supervisor: Supervisor;
+  #stoppedAt = 0;
   #end: () => void = () => {};
 
   constructor(supervisor: Supervisor) {
@@ -73,10 +77,13 @@ class Signals {
   }
 
   #stop = (signal: NodeJS.Signals): void => {
+    const now = performance.now();
     if (this.stopping !== null) {
+      if (signal === "SIGINT" && now - this.#stoppedAt < echoMs) return;
       this.#supervisor.kill();
       process.exit(exitCodes.failed);
     }
+    this.#stoppedAt = now;
     this.stopping = this.#supervisor.stop(signal).then(this.#end);
   };
 }

@@ -120,7 +120,7 @@ services:
   assert.equal((await get(sluice.url)).body, "one");
   sluice.directory.write("src/text.ts", "export const text: string = ;");
   await sluice.sees(/cannot reload \(a file changed\): the config has errors/);
-  assert.match(sluice.stderr, /src\/text\.ts:1:29: error: .*cannot compile Worker "hello"/);
+  assert.match(sluice.stderr, /src\/text\.ts:1:29: error: .*cannot compile/);
   assert.equal((await get(sluice.url)).body, "one");
   sluice.directory.write("src/text.ts", 'export const text: string = "two";');
   await sluice.sees(/reloaded \(a file changed\)/);

@@ -137,8 +137,9 @@ test("a second signal ends at once", async (t) => {
   await asked;
   sluice.signal("SIGINT");
   await sluice.sees(/SIGINT: finishing/);
-  sluice.signal("SIGINT");
-  await sluice.ended();
+  sluice.signal("SIGTERM");
+  const { code } = await sluice.ended();
+  assert.equal(code, 1, "a drain that ends by itself has exit code 0");
   await pending;
 });
 
