@@ -1,4 +1,3 @@
-import { newErrorId } from "../../errors/error-id.ts";
 import { type ErrorCode, ProxyError } from "../../errors/proxy-error.ts";
 import type { BodySource } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
@@ -334,11 +333,8 @@ export class Session implements Enterable {
     this.isOver = true;
     this.owner.ended(this);
     this.#guest.dispose();
-    const error = (): ProxyError => {
-      const failure = new ProxyError(code, `cannot go on with Worker "${this.owner.name}": ${reason}`);
-      failure.id = newErrorId();
-      return failure;
-    };
+    const text = `cannot go on with Worker "${this.owner.name}": ${reason}`;
+    const error = (): ProxyError => new ProxyError(code, text, { details: { worker: this.owner.name } });
     const again: IncomingRequest[] = [];
     for (const incoming of this.incoming.values()) {
       if (incoming.settled) continue;
