@@ -39,10 +39,11 @@ export class GuestIsolate {
   readonly outbox: Int32Array;
   readonly windowIn: Uint8Array;
   readonly windowOut: Uint8Array;
+  readonly #control: Int32Array;
   readonly #isolate: ivm.Isolate;
   readonly #environment: IsolateEnvironment;
   readonly #index: number;
-  #enter: ivm.Reference<(ints: number, text: string) => number> | null = null;
+  #enter: ivm.Reference<(ints: number, text: string) => void> | null = null;
   readonly #arguments: [number, string] = [0, ""];
   readonly #options = { timeout: 0 };
   /** Code that the cache did not have: file name and text. */
@@ -61,6 +62,7 @@ export class GuestIsolate {
     this.outbox = new Int32Array(this.#shared, wire.outboxOffset, wire.INTS);
     this.windowIn = new Uint8Array(this.#shared, wire.windowInOffset, wire.WINDOW);
     this.windowOut = new Uint8Array(this.#shared, wire.windowOutOffset, wire.WINDOW);
+    this.#control = new Int32Array(this.#shared, wire.controlOffset, wire.CONTROL);
   }
 
   readonly #shared: SharedArrayBuffer;
@@ -136,13 +138,16 @@ export class GuestIsolate {
       },
     );
     if (worker.syntax === "module") this.#evaluate(worker, context, startupMs);
-    else this.#script(worker.code, worker.name, context, startupMs)?.release();
+    else {
+      context.evalSync("delete globalThis.__sluice", { timeout: startupMs });
+      this.#script(worker.code, worker.name, context, startupMs)?.release();
+    }
     const report = JSON.parse(
       String(started.applySync(undefined, [worker.syntax === "module"], { timeout: startupMs })),
     ) as { problem?: string; entrypoints?: Record<string, string[]> };
     if (report.problem !== undefined) throw new StartFailure(report.problem);
     this.entrypoints = new Map(Object.entries(report.entrypoints ?? {}));
-    this.#enter = get("enter") as ivm.Reference<(ints: number, text: string) => number>;
+    this.#enter = get("enter") as ivm.Reference<(ints: number, text: string) => void>;
     this.#fillCache(worker);
     prepare.release();
     started.release();
@@ -242,7 +247,10 @@ export class GuestIsolate {
     entry.release();
   }
 
-  /** Runs one batch that was written to the inbox. @param timeout in milliseconds of wall time. */
+  /**
+   * Runs the batch that was written to the inbox, or goes on with it; the guest may leave a part for the next entry.
+   * @param ints 0 goes on. @param timeout in milliseconds of wall time.
+   */
   enter(ints: number, text: string, timeout: number): EntryResult {
     const { watchdog } = this.#environment;
     this.#arguments[0] = ints;
@@ -250,12 +258,12 @@ export class GuestIsolate {
     this.#options.timeout = timeout;
     watchdog.enter(this.#index, timeout);
     try {
-      const result = (this.#enter as ivm.Reference<(ints: number, text: string) => number>).applySync(
+      (this.#enter as ivm.Reference<(ints: number, text: string) => void>).applySync(
         undefined,
         this.#arguments,
         this.#options,
       );
-      return result === 0 ? "ok" : "broken";
+      return this.#control[wire.BROKEN] === 0 ? "ok" : "broken";
     } catch (error) {
       if (this.#isolate.isDisposed) return "memory";
       // isolated-vm reports the end of the time limit, and the first rejection that nobody handled, by throwing here.
@@ -265,6 +273,21 @@ export class GuestIsolate {
       watchdog.leave();
       this.#arguments[1] = "";
     }
+  }
+
+  /** Records of the batch at places below this one have begun. */
+  get begun(): number {
+    return this.#control[wire.BEGUN] as number;
+  }
+
+  /** How many records the last entry began. */
+  get records(): number {
+    return this.#control[wire.RECORDS] as number;
+  }
+
+  /** @param ms after which an entry leaves the rest of its batch to the next. */
+  set slice(ms: number) {
+    this.#control[wire.SLICE] = ms;
   }
 
   /** Nanoseconds of CPU that the isolate has used. */
@@ -299,12 +322,27 @@ function guarded<P extends unknown[], R>(
   };
 }
 
+/** Never throws: the texts come from a guest, and one of the greatest length overflows when it is added to. */
 function describe(error: unknown): { message: string; stack: string } {
-  if (!(error instanceof Error)) return { message: `thrown: ${String(error)}`.slice(0, 8192), stack: "" };
-  return {
-    message: `${error.name}: ${error.message}`.slice(0, 8192),
-    stack: typeof error.stack === "string" ? error.stack.slice(0, 8192) : "",
-  };
+  try {
+    if (!(error instanceof Error)) return { message: `thrown: ${cut(String(error))}`, stack: "" };
+    const { name, message } = error;
+    return { message: `${cut(name)}: ${cut(message)}`, stack: stackOf(error) };
+  } catch {
+    return { message: "thrown: a value that cannot be shown", stack: "" };
+  }
+}
+
+function stackOf(error: Error): string {
+  try {
+    return cut(error.stack);
+  } catch {
+    return "";
+  }
+}
+
+function cut(text: unknown): string {
+  return typeof text === "string" ? text.slice(0, 8192) : "";
 }
 
 function exactBuffer(bytes: Uint8Array): ArrayBuffer {

@@ -1,6 +1,5 @@
 import * as wire from "../wire/ops.ts";
 import { Channel } from "./bridge/channel.ts";
-import { describeError } from "./bridge/describe-error.ts";
 import { Dispatcher } from "./bridge/dispatch.ts";
 import { WorkerEntrypoint } from "./bridge/entrypoint.ts";
 import { makeEnv } from "./bridge/env.ts";
@@ -27,8 +26,8 @@ interface Entries {
   prepare(...assets: ArrayBuffer[]): void;
   /** After the Worker's global scope: gives JSON, either `{ problem }` or `{ entrypoints }` with the handlers of each. */
   started(isModule: boolean): string;
-  /** Runs one batch from the inbox. */
-  enter(ints: number, text: string): number;
+  /** Runs the batch in the inbox; 0 integers go on with the one before. How far it came stands in the control integers. */
+  enter(ints: number, text: string): void;
 }
 
 const levels = { debug: 0, log: 1, info: 1, warn: 2, error: 3 } as const;
@@ -62,6 +61,7 @@ export function boot(
   const dispatcher = new Dispatcher({
     inbox: new Int32Array(shared, wire.inboxOffset, wire.INTS),
     shared,
+    control: new Int32Array(shared, wire.controlOffset, wire.CONTROL),
     channel,
     readers,
     outs,
@@ -132,18 +132,7 @@ export function boot(
       return JSONStringify({ entrypoints: handlers.entrypoints() });
     },
     enter(ints, text) {
-      try {
-        dispatcher.enter(ints, text);
-        return 0;
-      } catch (error) {
-        const { message, stack } = describeError(error);
-        const at = channel.begin(wire.OUT_EXCEPTION);
-        channel.ints[at] = 0;
-        channel.ints[at + 1] = channel.text(message);
-        channel.ints[at + 2] = channel.text(stack);
-        channel.flush();
-        return 1;
-      }
+      dispatcher.enter(ints, text);
     },
   };
 }

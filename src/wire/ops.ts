@@ -123,7 +123,10 @@ export const FAILED_FETCH = 4;
 /** Digest: lenText names the algorithm, the bytes are hashed. */
 export const CALL_DIGEST = 1;
 
-/** Shared memory: the guest's inbox of integers, its outbox, both windows of bytes, and a place for random bytes. */
+/**
+ * Shared memory: the guest's inbox of integers, its outbox, both windows of bytes, a place for random bytes, and a few
+ * integers that tell how far an entry came.
+ */
 export const INTS = 16_384;
 export const WINDOW = 262_144;
 export const inboxOffset = 0;
@@ -133,7 +136,21 @@ export const windowOutOffset: number = INTS * 8 + WINDOW;
 export const randomOffset: number = INTS * 8 + WINDOW * 2;
 /** As many as one call of getRandomValues may ask for (Web Cryptography §10.1). */
 export const RANDOM = 65_536;
-export const sharedBytes: number = randomOffset + RANDOM;
+export const controlOffset: number = randomOffset + RANDOM;
+
+// What stands in the control integers.
+
+/** From the guest: records of the batch at places below this one have begun. */
+export const BEGUN = 0;
+/** From the guest: how many records this entry began. */
+export const RECORDS = 1;
+/** From the guest: not 0 when the runtime itself failed. */
+export const BROKEN = 2;
+/** From the host: milliseconds after which an entry leaves the rest of its batch to the next. */
+export const SLICE = 3;
+export const CONTROL = 4;
+
+export const sharedBytes: number = controlOffset + CONTROL * 4;
 
 /** Bytes that the guest may write to an out before it waits for credit. */
 export const CREDIT = 262_144;

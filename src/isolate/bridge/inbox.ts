@@ -11,8 +11,9 @@ export class Batch {
   records = 0;
   /** The exchange that all records belong to; 0 when there are several, -1 when there is none yet. */
   owner = -1;
-  /** Exchanges that begin with this batch. */
+  /** Exchanges that begin with this batch, and the places of their records. */
   readonly begins: number[] = [];
+  readonly beginsAt: number[] = [];
 
   /** Copies everything to the shared memory. */
   writeTo(inbox: Int32Array, window: Uint8Array): void {
@@ -32,6 +33,7 @@ export class Batch {
     this.records = 0;
     this.owner = -1;
     this.begins.length = 0;
+    this.beginsAt.length = 0;
   }
 }
 
@@ -45,6 +47,8 @@ export class Inbox {
   #open: Batch = new Batch();
   #sealed: Batch[] = [];
   #spare: Batch | null = null;
+  /** The place of the record just begun. */
+  #begun = 0;
 
   get isEmpty(): boolean {
     return this.#open.used === 0 && this.#sealed.length === 0;
@@ -69,6 +73,7 @@ export class Inbox {
       batch.ints = larger;
     }
     batch.ints[at] = op;
+    this.#begun = at;
     batch.used = at + size + 1;
     if (owner !== -1) {
       batch.records++;
@@ -98,6 +103,7 @@ export class Inbox {
   /** Notes that the record just begun is the beginning of an exchange. */
   beginsExchange(id: number): void {
     this.#open.begins.push(id);
+    this.#open.beginsAt.push(this.#begun);
   }
 
   /** The next batch to enter with, or null. Give it back with `recycle`. */

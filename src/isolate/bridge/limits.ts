@@ -10,6 +10,8 @@ const MAX_SHARE = 2;
 const WALL_FACTOR = 3;
 /** A reading of the CPU clock may be so many milliseconds old; by as much a limit may come early. */
 const CPU_READING_MS = 5;
+/** An entry begins no more records of its batch after so many milliseconds: sockets and other Workers have their turn. */
+const MAX_SLICE = 8;
 /** Milliseconds between two looks at the heap; a look costs 2.4 µs. */
 const HEAP_INTERVAL = 20;
 
@@ -23,7 +25,8 @@ export interface LimitClocks {
 /**
  * Keeps a Worker's limits. An entry's CPU limit is one for the whole batch, so the batch is kept so small that what its
  * records usually cost stays well below it: a Worker that is slow for each request gets small batches, and its own slow
- * request does not take the others down. V8 can only be stopped after a span of wall time, so that span is longer, and
+ * request does not take the others down; and when its requests turn out to cost more than they did, the guest takes
+ * fewer of them than it was given. V8 can only be stopped after a span of wall time, so that span is longer, and
  * an entry that took longer than its limit is judged by the CPU time that it used.
  */
 export class Limits {
@@ -44,6 +47,11 @@ export class Limits {
   constructor(values: LimitValues, clocks: LimitClocks) {
     this.#values = values;
     this.#clocks = clocks;
+  }
+
+  /** Milliseconds after which the guest leaves the rest of a batch to the next entry. */
+  get slice(): number {
+    return Math.max(1, Math.min(MAX_SLICE, Math.floor(this.#values.cpuMs / 4)));
   }
 
   /** @returns the milliseconds of wall time after which the entry is cut off. */

@@ -12,7 +12,7 @@ import { GuestOut } from "./guest-out.ts";
 import type { GuestSocket } from "./guest-socket.ts";
 import { HeldBodies } from "./held-bodies.ts";
 import type { HeldBody } from "./held-body.ts";
-import { Inbox } from "./inbox.ts";
+import { type Batch, Inbox } from "./inbox.ts";
 import { type Entrypoint, IncomingRequest, IncomingTunnel } from "./incoming.ts";
 import { Limits, type LimitValues } from "./limits.ts";
 import { Drained, demandNew } from "./outbox.ts";
@@ -72,6 +72,8 @@ export class Session implements Enterable {
   readonly #entrypoints: Map<Entrypoint, number> = new Map();
   readonly #drained: Drained[] = [];
   #drainedSize = 0;
+  /** The guest has begun with it, and left a part for the next entry. */
+  #batch: Batch | null = null;
   #lastIncoming = 0;
   #scheduled = false;
   #unsettled = 0;
@@ -90,6 +92,7 @@ export class Session implements Enterable {
       this.#guest.dispose();
       throw error;
     }
+    this.#guest.slice = this.#limits.slice;
     this.#handleDrained();
   }
 
@@ -161,19 +164,20 @@ export class Session implements Enterable {
   run(): void {
     this.#scheduled = false;
     if (this.isOver) return;
-    const batch = this.inbox.take();
+    const guest = this.#guest;
+    const isNew = this.#batch === null;
+    const batch = this.#batch ?? this.inbox.take();
     if (batch !== null) {
-      for (const id of batch.begins) {
-        const incoming = this.incoming.get(id);
-        if (incoming !== undefined) incoming.entered = true;
-      }
       this.soleOwner = batch.owner > 0 ? batch.owner : 0;
-      batch.writeTo(this.#guest.inbox, this.#guest.windowIn);
-      const { records } = batch;
-      const timeout = this.#limits.begin(records);
-      const result = this.#guest.enter(batch.used, batch.text, timeout);
-      this.inbox.maxRecords = this.#limits.end(records);
-      this.inbox.recycle(batch);
+      const timeout = this.#limits.begin(batch.records);
+      if (isNew) batch.writeTo(guest.inbox, guest.windowIn);
+      const result = isNew ? guest.enter(batch.used, batch.text, timeout) : guest.enter(0, "", timeout);
+      this.inbox.maxRecords = this.#limits.end(guest.records);
+      this.#noteBegun(batch, guest.begun);
+      if (guest.begun >= batch.used) {
+        this.#batch = null;
+        this.inbox.recycle(batch);
+      } else this.#batch = batch;
       if (result === "exception") this.#reportUnhandled();
       if (result === "timeout" || this.#limits.cpuExceeded) {
         this.#exceeded(
@@ -200,7 +204,7 @@ export class Session implements Enterable {
       this.#exceeded("memory", "worker_memory_exceeded", `it held more than ${memoryMb} MB of memory`);
       return;
     }
-    if (!this.inbox.isEmpty) this.touch();
+    if (this.#batch !== null || !this.inbox.isEmpty) this.touch();
     else if (this.#unsettled > 0 || this.outs.size > 0) this.#endStuck();
   }
 
@@ -395,6 +399,16 @@ export class Session implements Enterable {
     inbox.ints[at + 1] = inbox.text(entrypoint.name);
     inbox.ints[at + 2] = inbox.text(entrypoint.props);
     return id;
+  }
+
+  /** What has not begun when the isolate ends is begun anew in the next. */
+  #noteBegun(batch: Batch, begun: number): void {
+    const { begins, beginsAt } = batch;
+    for (let i = 0; i < begins.length; i++) {
+      if ((beginsAt[i] as number) >= begun) return;
+      const incoming = this.incoming.get(begins[i] as number);
+      if (incoming !== undefined) incoming.entered = true;
+    }
   }
 
   /** Runs inside an entry: only copies. */

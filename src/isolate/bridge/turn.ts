@@ -1,3 +1,5 @@
+import { beginTurn, endTurn } from "../../net/turn.ts";
+
 /** Something that has work for its isolate. */
 export interface Enterable {
   /** Runs one entry. */
@@ -31,6 +33,7 @@ export class Turn {
   }
 
   #run(): void {
+    beginTurn();
     const end = this.#now() + SLICE_MS;
     let at = 0;
     for (; at < this.#waiting.length; at++) {
@@ -43,5 +46,7 @@ export class Turn {
     this.#waiting = at === this.#waiting.length ? [] : this.#waiting.slice(at);
     this.#scheduled = this.#waiting.length > 0;
     if (this.#scheduled) setImmediate(this.#flush);
+    // A body that is at hand is piped in a microtask: after those, head and body of a response leave in one write.
+    queueMicrotask(endTurn);
   }
 }

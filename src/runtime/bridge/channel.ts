@@ -14,6 +14,7 @@ export class Channel {
   #bytes = 0;
   #text = "";
   #queued = false;
+  #held = false;
 
   constructor(
     ints: Int32Array,
@@ -28,7 +29,7 @@ export class Channel {
   /** Begins a record and gives the place of its first field in `ints`; the caller fills in all fields at once. */
   begin(op: number): number {
     const size = sizes[op] as number;
-    if (this.#used + size + 1 > wire.INTS) this.flush();
+    if (this.#used + size + 1 > wire.INTS || this.#text.length > MAX_TEXT) this.flush();
     const at = this.#used;
     this.ints[at] = op;
     this.#used = at + size + 1;
@@ -62,6 +63,20 @@ export class Channel {
     this.ints[at] = value;
   }
 
+  /** Until `release`, records collect over the turn's microtasks, as far as there is room. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** What has collected crosses at the end of the turn. */
+  release(): void {
+    this.#held = false;
+    if (this.#used > 0 && !this.#queued) {
+      this.#queued = true;
+      void this.#whenTurnEnds();
+    }
+  }
+
   /** Hands everything over now. */
   flush(): void {
     const ints = this.#used;
@@ -77,8 +92,11 @@ export class Channel {
   async #whenTurnEnds(): Promise<void> {
     await this.#turn;
     this.#queued = false;
-    this.flush();
+    if (!this.#held) this.flush();
   }
 }
 
 const sizes = wire.outSizes;
+
+/** Characters that collect before they cross: a text is copied whole, in a time that no limit counts. */
+const MAX_TEXT = 1 << 20;

@@ -1,5 +1,5 @@
 import * as wire from "../../wire/ops.ts";
-import { JSONParse, StringSlice, TypedArraySet, Uint8ArrayNative } from "../web/primordials.ts";
+import { DateNow, JSONParse, StringSlice, TypedArraySet, Uint8ArrayNative } from "../web/primordials.ts";
 import { requestFromHost } from "../web/request.ts";
 import { isResponse, Response, takeResponseParts } from "../web/response.ts";
 import { fireTimer } from "../web/timers.ts";
@@ -19,6 +19,8 @@ import { Table } from "./table.ts";
 export interface Parts {
   readonly inbox: Int32Array;
   readonly shared: SharedArrayBuffer;
+  /** See wire/ops.ts. */
+  readonly control: Int32Array;
   readonly channel: Channel;
   readonly readers: BodyReaders;
   readonly outs: OutStreams;
@@ -34,20 +36,77 @@ export class Dispatcher {
   readonly #invocations: Table<Invocation> = new Table();
   #text = "";
   #at = 0;
+  /** The next record of the batch, and the place behind its last. */
+  #next = 0;
+  #end = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     onWaitUntilRejected((invocation, error) => this.exception(invocation.exchange, error));
   }
 
-  /** Runs one batch. What it throws is a fault of the runtime itself, never a Worker's. */
+  /**
+   * Runs a batch, or as much of it as fits the time: what handlers cost is not known beforehand, and a time limit that
+   * ends one of them ends them all. @param ints of a new batch; 0 goes on with the one before.
+   */
   enter(ints: number, text: string): void {
-    const { inbox } = this.#parts;
-    this.#text = text;
-    this.#at = 0;
-    for (let at = 0; at < ints; ) at = this.#record(inbox, at);
-    this.#text = "";
-    this.#parts.outbound.current = 0;
+    const { channel, control } = this.#parts;
+    if (ints > 0) {
+      this.#text = text;
+      this.#at = 0;
+      this.#next = 0;
+      this.#end = ints;
+    }
+    control[wire.RECORDS] = 0;
+    const until = DateNow() + (control[wire.SLICE] as number);
+    channel.hold();
+    try {
+      this.#step();
+    } catch (error) {
+      this.#broken(error);
+      return;
+    }
+    if (this.#next < this.#end) void this.#rest(until);
+    else this.#leave();
+  }
+
+  /** Each record after the first waits for what the one before has set off, for one microtask at least. */
+  async #rest(until: number): Promise<void> {
+    try {
+      while (this.#next < this.#end) {
+        await null;
+        if (DateNow() >= until) break;
+        this.#step();
+      }
+    } catch (error) {
+      this.#broken(error);
+      return;
+    }
+    this.#leave();
+  }
+
+  #step(): void {
+    const { control, inbox } = this.#parts;
+    control[wire.BEGUN] = this.#next + 1;
+    control[wire.RECORDS] = (control[wire.RECORDS] as number) + 1;
+    this.#next = this.#record(inbox, this.#next);
+  }
+
+  #leave(): void {
+    const { channel, control, outbound } = this.#parts;
+    control[wire.BEGUN] = this.#next;
+    outbound.current = 0;
+    if (this.#next >= this.#end) this.#text = "";
+    channel.release();
+  }
+
+  /** Only a fault of the runtime itself comes here, never a Worker's. */
+  #broken(error: unknown): void {
+    const { channel, control } = this.#parts;
+    control[wire.BROKEN] = 1;
+    this.exception(0, error);
+    channel.release();
+    channel.flush();
   }
 
   /** Tells the log of an exception that no handler's promise carries. */
