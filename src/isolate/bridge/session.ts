@@ -295,6 +295,11 @@ export class Session implements Enterable {
 
   /** The client left before the answer: the guest hears of it, and what is known to be for it alone is stopped. */
   incomingAborted(incoming: Incoming, error: ProxyError): void {
+    // Before the fetches fail: the handler may end with the first of them, and its signal is to fire all the same.
+    const { inbox } = this;
+    const at = inbox.begin(wire.IN_ABORT, 1, incoming.id);
+    inbox.ints[at] = incoming.id;
+    this.touch();
     for (const fetch of this.fetches.values()) {
       if (fetch.owner === incoming.id) fetch.abort(error);
     }
@@ -303,10 +308,6 @@ export class Session implements Enterable {
       this.fetches.delete(id);
       this.tellFetchFailed(id, incoming.id, "client_disconnected");
     }
-    const { inbox } = this;
-    const at = inbox.begin(wire.IN_ABORT, 1, incoming.id);
-    inbox.ints[at] = incoming.id;
-    this.touch();
   }
 
   /** The guest says that everything of an exchange is done. */
