@@ -86,10 +86,12 @@ export const OUT_CALL = 19;
 export const OUT_ACCEPT = 20;
 /** exchange, fetch: the tunnel is joined with the socket that `fetch` opened; its bytes stay on the host. */
 export const OUT_JOIN = 21;
+/** exchange: waitUntil was called, so what it has fetched is not stopped when its client leaves. */
+export const OUT_WAIT_UNTIL = 22;
 
 /** Number of integer fields of each record from the guest, by op code. */
 export const outSizes: readonly number[] = [
-  0, 9, 4, 1, 11, 5, 1, 1, 1, 1, 1, 3, 3, 1, 2, 2, 1, 2, 3, 5, 2, 2,
+  0, 9, 4, 1, 11, 5, 1, 1, 1, 1, 1, 3, 3, 1, 2, 2, 1, 2, 3, 5, 2, 2, 1,
 ];
 
 // Kinds of body; `ref` and the length mean what stands beside each.

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { ProxyError } from "../../src/errors/proxy-error.ts";
 import { BytesBody } from "../../src/http/body.ts";
+import type { Exchange } from "../../src/http/exchange.ts";
 import { HeaderBlock } from "../../src/http/header-block.ts";
 import { ResponseHead } from "../../src/http/message.ts";
 import type { Service } from "../../src/services/service.ts";
@@ -167,8 +168,8 @@ test("a Worker that throws gives its client an error with an id, and the log the
   assert.equal(answer.error?.code, "worker_exception");
   assert.match(answer.error?.id ?? "", /^[a-z0-9]{12}$/);
   const [line] = bench?.logged("worker.failed") ?? [];
-  assert.equal(line?.fields["id"], answer.error?.id);
-  assert.match(String(line?.fields["stack"]), /at deep \(.*main\.main\.ts:2:\d+\)/);
+  assert.equal(line?.fields.id, answer.error?.id);
+  assert.match(String(line?.fields.stack), /at deep \(.*main\.main\.ts:2:\d+\)/);
 });
 
 test("a Worker that gives no Response, or has no handler, is an error", async () => {
@@ -447,6 +448,33 @@ test("a client that leaves aborts the signal and the fetch made for it", async (
   assert.equal((await collect(running.worker(), { target: "/seen" })).text, '["aborted"]');
 });
 
+test("what waitUntil was given goes on when the client leaves", async () => {
+  const origin = echo();
+  const held: Exchange[] = [];
+  const waiting = new FakeService("ORIGIN", (exchange) => {
+    held.push(exchange);
+  });
+  const running = await start(
+    {
+      main: {
+        code: `export default { async fetch(request, env, ctx) {
+            ctx.waitUntil(env.ORIGIN.fetch("http://x/log"));
+            return await env.ORIGIN.fetch(request);
+          } };`,
+        bindings: { ORIGIN: { service: to("ORIGIN") } },
+      },
+    },
+    [waiting],
+  );
+  const leaving = new CollectedExchange({});
+  running.worker().handle(leaving);
+  while (held.length < 2) await new Promise((done) => setImmediate(done));
+  leaving.leave();
+  await leaving.done;
+  assert.equal(held[0]?.aborted, null);
+  for (const exchange of held) origin.handle(exchange);
+});
+
 test("clone reads a body twice", async () => {
   const answer = await run(
     `export default { async fetch(request, env) {
@@ -487,7 +515,7 @@ test("console lines reach the log with the Worker's name", async () => {
   );
   const lines = bench?.logged("worker.log") ?? [];
   assert.deepEqual(
-    lines.map((line) => [line.level, line.message, line.fields["worker"]]),
+    lines.map((line) => [line.level, line.message, line.fields.worker]),
     [
       ["info", "seen { a: 1 }", "main"],
       ["error", "bad", "main"],

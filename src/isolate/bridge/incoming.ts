@@ -24,6 +24,8 @@ abstract class Incoming {
   entered = false;
   /** The guest has answered, or nobody waits for an answer any more. */
   settled = false;
+  /** Its Worker called waitUntil: what it has fetched goes on when the client leaves. */
+  waits = false;
   subrequests = 0;
   wallTimer: NodeJS.Timeout | null = null;
   /** What a fetch made for it, or a body that was read for it, last failed with. */

@@ -69,6 +69,11 @@ export class Records {
         session.done(reader.int());
         if (session.incoming.size === 0) this.#unowned = 0;
         return;
+      case wire.OUT_WAIT_UNTIL: {
+        const incoming = session.incoming.get(reader.int());
+        if (incoming !== undefined) incoming.waits = true;
+        return;
+      }
       case wire.OUT_FETCH:
         this.#fetch(reader);
         return;

@@ -300,6 +300,7 @@ export class Session implements Enterable {
     const at = inbox.begin(wire.IN_ABORT, 1, incoming.id);
     inbox.ints[at] = incoming.id;
     this.touch();
+    if (incoming.waits) return;
     for (const fetch of this.fetches.values()) {
       if (fetch.owner === incoming.id) fetch.abort(error);
     }

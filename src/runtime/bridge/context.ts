@@ -8,6 +8,8 @@ export class Invocation {
   /** Aborts the request's signal, if anybody asked for the signal. */
   abort: (() => void) | null = null;
   failOpen = false;
+  /** waitUntil was called. */
+  waits = false;
   readonly #finished: (invocation: Invocation) => void;
 
   constructor(exchange: number, props: unknown, finished: (invocation: Invocation) => void) {
@@ -23,13 +25,17 @@ export class Invocation {
   }
 }
 
-/** Hears what promises given to waitUntil reject with. */
-export type Rejected = (invocation: Invocation, error: unknown) => void;
+/** Hears of promises given to waitUntil. */
+export interface WaitUntilHooks {
+  /** The first of an invocation. */
+  began(invocation: Invocation): void;
+  rejected(invocation: Invocation, error: unknown): void;
+}
 
-let rejected: Rejected = () => {};
+let hooks: WaitUntilHooks = { began() {}, rejected() {} };
 
-export function onWaitUntilRejected(hear: Rejected): void {
-  rejected = hear;
+export function onWaitUntil(hear: WaitUntilHooks): void {
+  hooks = hear;
 }
 
 /** What a handler gets as its third argument, `ctx`. */
@@ -44,7 +50,12 @@ export class ExecutionContext {
 
   /** Keeps the exchange's work going until `promise` settles, even when the response is sent or the client left. */
   waitUntil(promise: unknown): void {
-    void wait(this.#invocation, promise);
+    const invocation = this.#invocation;
+    if (!invocation.waits) {
+      invocation.waits = true;
+      hooks.began(invocation);
+    }
+    void wait(invocation, promise);
   }
 
   /** If the handler throws, the request goes on to the Worker's fallback service, unless its body was read. */
@@ -58,7 +69,7 @@ async function wait(invocation: Invocation, promise: unknown): Promise<void> {
   try {
     await promise;
   } catch (error) {
-    rejected(invocation, error);
+    hooks.rejected(invocation, error);
   }
   invocation.release();
 }

@@ -4,7 +4,7 @@ import { requestFromHost } from "../web/request.ts";
 import { isResponse, Response, takeResponseParts } from "../web/response.ts";
 import { fireTimer } from "../web/timers.ts";
 import type { Channel } from "./channel.ts";
-import { Invocation, onWaitUntilRejected } from "./context.ts";
+import { Invocation, onWaitUntil } from "./context.ts";
 import { describeError } from "./describe-error.ts";
 import { describeBody, type Outbound } from "./fetcher.ts";
 import { type BodyReaders, HandleBody } from "./handle-body.ts";
@@ -42,7 +42,10 @@ export class Dispatcher {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    onWaitUntilRejected((invocation, error) => this.exception(invocation.exchange, error));
+    onWaitUntil({
+      began: (invocation) => parts.channel.one(wire.OUT_WAIT_UNTIL, invocation.exchange),
+      rejected: (invocation, error) => this.exception(invocation.exchange, error),
+    });
   }
 
   /**
