@@ -10,6 +10,9 @@ import { ShardIsolates } from "./isolates.ts";
 import type { ShardInit, TestResult } from "./protocol.ts";
 import { ShardSocket } from "./shard-socket.ts";
 
+/** Workers that are started before the shard takes connections: so many take some 100 ms and 100 MB. */
+const startedAtOnce = 32;
+
 /** All services and sockets of one revision in one process, from building them to the last close. */
 export class DataPlane {
   readonly #metrics: Metrics = new Metrics();
@@ -44,14 +47,17 @@ export class DataPlane {
   }
 
   /**
-   * Resolves when each service can answer, but for Workers in quarantine: starting one could end this shard too.
+   * Resolves when each service can answer, but for Workers in quarantine: starting one could end this shard too. Of many
+   * Workers only the first are started; the isolates of the others are made when they are first asked.
    *
    * @throws the reason why one never will
    */
   async ready(): Promise<void> {
     const { quarantined } = this.#isolates;
     const services = [...this.#services.values()].filter((service) => !quarantined.has(service.name));
-    await Promise.all(services.map((service) => service.ready?.()));
+    const workers = services.filter((service) => service.kind === "worker");
+    const later = new Set(workers.slice(startedAtOnce));
+    await Promise.all(services.map((service) => (later.has(service) ? undefined : service.ready?.())));
   }
 
   /** Takes connections on every socket. @throws Error `cannot listen on … (socket "…"): reason` */
