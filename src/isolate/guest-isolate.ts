@@ -27,8 +27,10 @@ type Drain = (ints: number, text: string, bytes: number) => void;
 
 /** Heap that aborts the process rather than the isolate begins here; the Worker's own limit is kept by its session. */
 const BACKSTOP_MB = 1024;
-/** Characters of the longest URL that is parsed. */
-const MAX_URL = 1 << 20;
+/** Characters of the longest URL that is parsed: parsing takes the host's time. */
+const MAX_URL = 1 << 17;
+/** Milliseconds after the time limit at which a callback finds the entry still running. */
+const LATE = 20;
 
 /**
  * One V8 isolate with the runtime and one Worker in it. Knows how to start it, enter it and end it, and nothing of what
@@ -46,6 +48,10 @@ export class GuestIsolate {
   #enter: ivm.Reference<(ints: number, text: string) => void> | null = null;
   readonly #arguments: [number, string] = [0, ""];
   readonly #options = { timeout: 0 };
+  /** When the entry that runs should have ended, by `performance.now()`. */
+  #deadline = 0;
+  /** It had not, and was ended in a callback. */
+  #overran = false;
   /** Code that the cache did not have: file name and text. */
   #uncached: Array<readonly [filename: string, code: string]> = [];
   /** The handlers of each entrypoint, as the guest says. */
@@ -75,12 +81,14 @@ export class GuestIsolate {
   start(worker: CompiledWorker, start: GuestStart, startupMs: number, drain: Drain): void {
     const { watchdog } = this.#environment;
     watchdog.enter(this.#index, startupMs * 2);
+    this.#deadline = performance.now() + startupMs * 2;
     try {
       this.#load(worker, start, startupMs, drain);
     } catch (error) {
       if (error instanceof StartFailure) throw error;
       const timedOut = error instanceof Error && error.message.includes("Script execution timed out");
-      if (timedOut) throw new StartFailure(`its global scope ran for more than ${startupMs} ms`);
+      if (timedOut || this.#overran)
+        throw new StartFailure(`its global scope ran for more than ${startupMs} ms`);
       const { message, stack } = describe(error);
       throw new StartFailure(message, stack);
     } finally {
@@ -98,9 +106,9 @@ export class GuestIsolate {
     const functions = boot.applySync(
       undefined,
       [
-        new ivm.Callback(guarded(drain, undefined)),
+        new ivm.Callback(this.#guarded(drain, undefined)),
         new ivm.Callback(
-          guarded((input: string, base: string | null) => {
+          this.#guarded((input: string, base: string | null) => {
             // Time in a callback is not charged to the guest, so what it may cost is bounded.
             return input.length > MAX_URL || (base?.length ?? 0) > MAX_URL
               ? ""
@@ -108,14 +116,14 @@ export class GuestIsolate {
           }, ""),
         ),
         new ivm.Callback(
-          guarded((href: string, part: string, value: string) => {
+          this.#guarded((href: string, part: string, value: string) => {
             return href.length > MAX_URL || value.length > MAX_URL
               ? ""
               : setUrlPartForGuest(href, part, value);
           }, ""),
         ),
         new ivm.Callback(
-          guarded((size: number) => {
+          this.#guarded((size: number) => {
             if (size > 0 && size <= wire.RANDOM) randomFillSync(random, 0, size);
           }, undefined),
         ),
@@ -256,6 +264,7 @@ export class GuestIsolate {
     this.#arguments[0] = ints;
     this.#arguments[1] = text;
     this.#options.timeout = timeout;
+    this.#deadline = performance.now() + timeout + LATE;
     watchdog.enter(this.#index, timeout);
     try {
       (this.#enter as ivm.Reference<(ints: number, text: string) => void>).applySync(
@@ -265,6 +274,7 @@ export class GuestIsolate {
       );
       return this.#control[wire.BROKEN] === 0 ? "ok" : "broken";
     } catch (error) {
+      if (this.#overran) return "timeout";
       if (this.#isolate.isDisposed) return "memory";
       // isolated-vm reports the end of the time limit, and the first rejection that nobody handled, by throwing here.
       this.lastException = describe(error);
@@ -306,20 +316,25 @@ export class GuestIsolate {
     this.#enter = null;
     if (!this.#isolate.isDisposed) this.#isolate.dispose();
   }
-}
 
-/** A callback never throws into the guest: host stacks hold file paths. */
-function guarded<P extends unknown[], R>(
-  callback: (...parameters: P) => R,
-  fallback: R,
-): (...parameters: P) => R {
-  return (...parameters) => {
-    try {
-      return callback(...parameters);
-    } catch {
-      return fallback;
-    }
-  };
+  /**
+   * A callback never throws into the guest: host stacks hold file paths. And it ends an isolate whose time is up: V8 looks
+   * for the end of the time limit only after so many turns of a loop, which takes seconds when each turn calls native code.
+   */
+  #guarded<P extends unknown[], R>(callback: (...parameters: P) => R, fallback: R): (...parameters: P) => R {
+    return (...parameters) => {
+      if (performance.now() > this.#deadline) {
+        this.#overran = true;
+        this.dispose();
+        return fallback;
+      }
+      try {
+        return callback(...parameters);
+      } catch {
+        return fallback;
+      }
+    };
+  }
 }
 
 /** Never throws: the texts come from a guest, and one of the greatest length overflows when it is added to. */

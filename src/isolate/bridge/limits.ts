@@ -54,6 +54,11 @@ export class Limits {
     return Math.max(1, Math.min(MAX_SLICE, Math.floor(this.#values.cpuMs / 4)));
   }
 
+  /** Milliseconds of wall time that may go into carrying out what one entry asked for. */
+  get hostMs(): number {
+    return this.#values.cpuMs * WALL_FACTOR;
+  }
+
   /** @returns the milliseconds of wall time after which the entry is cut off. */
   begin(records: number): number {
     const now = this.#clocks.now();

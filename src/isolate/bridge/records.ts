@@ -22,8 +22,10 @@ const algorithms: Readonly<Record<string, string>> = {
   MD5: "md5",
 };
 /** Inputs up to this many bytes are hashed at once; a thread costs more. */
-const HASH_HERE = 65_536;
+const HASH_HERE = 16_384;
 const MAX_TIMERS = 10_000;
+/** Characters of one message in the log. */
+const MAX_LOGGED = 32_768;
 /** Errors of a fetch that are the client's answer, if the handler lets them through. */
 const passedCodes: ReadonlySet<string> = new Set(
   errorCodes.filter(
@@ -118,7 +120,7 @@ export class Records {
       case wire.OUT_STREAM_FAILED: {
         const out = session.outs.get(reader.int());
         const message = reader.text();
-        out?.finish(new ProxyError("worker_body_failed", `cannot send the stream: ${message}`));
+        out?.finish(new ProxyError("worker_body_failed", `cannot send the stream: ${cut(message)}`));
         return;
       }
       case wire.OUT_TIMER:
@@ -132,13 +134,14 @@ export class Records {
       }
       case wire.OUT_LOG: {
         const level = levels[reader.int()] ?? "info";
-        session.owner.context.log.log(level, "worker.log", reader.text(), { worker: session.owner.name });
+        const text = reader.text();
+        session.owner.context.log.log(level, "worker.log", cut(text), { worker: session.owner.name });
         return;
       }
       case wire.OUT_EXCEPTION: {
         reader.int();
         const message = reader.text();
-        session.owner.context.log.log("error", "worker.exception", message, {
+        session.owner.context.log.log("error", "worker.exception", cut(message), {
           worker: session.owner.name,
           stack: session.owner.mapStack(reader.text()),
         });
@@ -304,7 +307,7 @@ export class Records {
     const error = new ProxyError(code, message, cause === null ? { details } : { details, cause });
     error.id = cause === null || cause.id === "" ? newErrorId() : cause.id;
     const level = incoming === undefined || incoming.settled ? "debug" : "error";
-    session.owner.context.log.log(level, "worker.failed", message, {
+    session.owner.context.log.log(level, "worker.failed", cut(message), {
       worker: session.owner.name,
       code,
       id: error.id,
@@ -382,10 +385,9 @@ export class Records {
     const session = this.#session;
     const { bodies } = session;
     const whole = bodies.get(id);
-    demandNew(
-      bodies.get(first) !== undefined || bodies.get(second) !== undefined || first === second,
-      "a body",
-    );
+    // The host's own numbers are positive: one that is to come must not be taken.
+    const taken = bodies.get(first) !== undefined || bodies.get(second) !== undefined;
+    demandNew(taken || first >= 0 || second >= 0 || first === second, "a body");
     const source = bodies.release(id);
     if (whole === undefined || source === null) return;
     const [one, two] = splitBody(source, session.owner.limits.memoryMb * 1024 * 1024);
@@ -396,8 +398,7 @@ export class Records {
   #timer(id: number, ms: number): void {
     const session = this.#session;
     if (session.timers.size >= MAX_TIMERS) {
-      session.owner.countLimit("timers");
-      session.end("worker_memory_exceeded", `it set more than ${MAX_TIMERS} timers`);
+      session.exceeded("timers", "worker_memory_exceeded", `it set more than ${MAX_TIMERS} timers`);
       return;
     }
     const fire = (): void => {
@@ -460,13 +461,19 @@ export class Records {
   }
 }
 
+/** A guest's text as the log takes it. */
+function cut(text: string): string {
+  return text.length > MAX_LOGGED ? `${text.slice(0, MAX_LOGGED)}…` : text;
+}
+
 function unread(): ProxyError {
   return new ProxyError("client_disconnected", "cannot use the body: nobody reads it");
 }
 
 /** The request that a guest describes, or null when it is not a valid one. */
 function requestHead(method: string, url: string, headers: HeaderBlock | null): RequestHead | null {
-  if (headers === null || !validName(method)) return null;
+  // CONNECT makes a tunnel of the connection, which no request of a Worker may (RFC 9110 §9.3.6).
+  if (headers === null || !validName(method) || method === "CONNECT") return null;
   const secure = url.startsWith("https://");
   if (!secure && !url.startsWith("http://")) return null;
   const from = secure ? 8 : 7;

@@ -164,6 +164,20 @@ export class Session implements Enterable {
   run(): void {
     this.#scheduled = false;
     if (this.isOver) return;
+    try {
+      this.#enter();
+    } catch (error) {
+      // A mistake of ours, which what this guest sent may have led to: the others go on.
+      const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.owner.context.log.log("error", "worker.bridge", `cannot go on with Worker "${this.owner.name}"`, {
+        worker: this.owner.name,
+        stack,
+      });
+      this.end("internal", "the bridge failed");
+    }
+  }
+
+  #enter(): void {
     const guest = this.#guest;
     const isNew = this.#batch === null;
     const batch = this.#batch ?? this.inbox.take();
@@ -180,15 +194,16 @@ export class Session implements Enterable {
       } else this.#batch = batch;
       if (result === "exception") this.#reportUnhandled();
       if (result === "timeout" || this.#limits.cpuExceeded) {
-        this.#exceeded(
+        this.exceeded(
           "cpu",
           "worker_cpu_exceeded",
           `it used more than ${this.owner.limits.cpuMs} ms of CPU`,
+          result === "timeout" ? guest.lastException.stack : "",
         );
         return;
       }
       if (result === "memory") {
-        this.#exceeded("memory", "worker_memory_exceeded", "its isolate ran out of memory");
+        this.exceeded("memory", "worker_memory_exceeded", "its isolate ran out of memory");
         return;
       }
       this.#handleDrained();
@@ -201,7 +216,7 @@ export class Session implements Enterable {
     if (this.isOver) return;
     if (this.#limits.memoryExceeded(() => this.#guest.heapBytes)) {
       const { memoryMb } = this.owner.limits;
-      this.#exceeded("memory", "worker_memory_exceeded", `it held more than ${memoryMb} MB of memory`);
+      this.exceeded("memory", "worker_memory_exceeded", `it held more than ${memoryMb} MB of memory`);
       return;
     }
     if (this.#batch !== null || !this.inbox.isEmpty) this.touch();
@@ -430,10 +445,15 @@ export class Session implements Enterable {
     this.#drainedSize = 0;
     if (size > MAX_DRAINED) {
       drained.length = 0;
-      this.#exceeded("memory", "worker_memory_exceeded", "it handed over more than fits at once");
+      this.exceeded("memory", "worker_memory_exceeded", "it handed over more than fits at once");
       return;
     }
+    const until = this.owner.context.now() + this.#limits.hostMs;
     for (let i = 0; i < drained.length && !this.isOver; i++) {
+      if (i > 0 && this.owner.context.now() > until) {
+        this.exceeded("cpu", "worker_cpu_exceeded", "it asked for more at once than can be done in time");
+        break;
+      }
       try {
         this.#records.handle(drained[i] as Drained);
       } catch (error) {
@@ -452,7 +472,8 @@ export class Session implements Enterable {
     });
   }
 
-  #exceeded(limit: string, code: ErrorCode, reason: string): void {
+  /** Ends a guest that takes more than it may. @param stack the guest's, unmapped */
+  exceeded(limit: string, code: ErrorCode, reason: string, stack = ""): void {
     this.owner.countLimit(limit);
     this.owner.context.log.log(
       "error",
@@ -460,6 +481,7 @@ export class Session implements Enterable {
       `Worker "${this.owner.name}" was stopped: ${reason}`,
       {
         worker: this.owner.name,
+        stack: this.owner.mapStack(stack),
       },
     );
     this.end(code, reason);

@@ -7,6 +7,7 @@ import { Request, takeRequestParts } from "../web/request.ts";
 import { type Response, responseFromHost } from "../web/response.ts";
 import type { ReadableStream } from "../web/streams.ts";
 import { URL } from "../web/url.ts";
+import { encodeUtf8 } from "../web/utf8.ts";
 import type { Channel } from "./channel.ts";
 import type { BodyReaders, HandleBody } from "./handle-body.ts";
 import { fetchError } from "./host-error.ts";
@@ -39,6 +40,8 @@ interface PendingFetch {
 }
 
 const MAX_REDIRECTS = 20;
+/** Characters of a body that cross in one text, which is copied in a time that no limit counts: some 10 ms. */
+const MAX_TEXT = 1 << 23;
 
 /** Everything that a Worker sends out: fetches and sockets, through its bindings or the global outbound. */
 export class Outbound {
@@ -236,6 +239,11 @@ export function describeBody(
       streamDone();
       return none;
     case "text":
+      if (body.text.length > MAX_TEXT) {
+        const bytes = encodeUtf8(body.text);
+        const low = TypedArrayLength(bytes) | 0;
+        return { kind: wire.BODY_OUT, ref: outs.send(bytes, streamDone), high: 0, low, text: "" };
+      }
       streamDone();
       return { kind: wire.BODY_TEXT, ref: 0, high: 0, low: 0, text: body.text };
     case "bytes": {
