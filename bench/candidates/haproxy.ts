@@ -1,0 +1,43 @@
+import { toolPath } from "../machine/tools.ts";
+import type { Work } from "../workload.ts";
+import type { Candidate, Running, Surroundings } from "./candidate.ts";
+import { startProgram } from "./program.ts";
+
+/** HAProxy with one thread. It edits headers by rules of its config. */
+export class HaProxy implements Candidate {
+  readonly name = "haproxy";
+  readonly works: ReadonlySet<Work> = new Set(["plain", "edit"]);
+
+  missing(): string | null {
+    return toolPath("haproxy") === null ? "haproxy is not installed" : null;
+  }
+
+  start({ work }: { work: Work }, surroundings: Surroundings): Promise<Running> {
+    return startProgram("haproxy", surroundings, (place, port) => {
+      const config = place.write("haproxy.cfg", text(work, port, surroundings.originPort));
+      return { command: toolPath("haproxy") ?? "", args: ["-db", "-f", config] };
+    });
+  }
+}
+
+function text(work: Work, port: number, originPort: number): string {
+  const edits =
+    work === "edit"
+      ? "  http-request set-header x-path %[path]\n  http-response set-header x-edited 1\n"
+      : "";
+  return `global
+  nbthread 1
+  maxconn 8192
+defaults
+  mode http
+  http-reuse always
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+frontend public
+  bind 127.0.0.1:${port}
+${edits}  default_backend origin
+backend origin
+  server origin 127.0.0.1:${originPort} pool-max-conn 1024
+`;
+}

@@ -1,0 +1,84 @@
+import { Agent } from "node:http";
+import type { Running } from "../candidates/candidate.ts";
+import { manyWorkers as sluiceWorkers } from "../candidates/sluice.ts";
+import { Workerd, manyWorkers as workerdWorkers } from "../candidates/workerd.ts";
+import { ask } from "../load/probe.ts";
+import { writeResults } from "../report/results.ts";
+import { median, percentile } from "../report/statistics.ts";
+import { figure, formatTable } from "../report/table.ts";
+import { type Bench, chooseSluice, tell } from "../session.ts";
+
+const workers = 100;
+
+interface ColdStart {
+  readonly candidate: string;
+  /** Milliseconds of each Worker's first request, one after another. */
+  readonly first: readonly number[];
+  /** Of a later request to the same Workers. */
+  readonly later: readonly number[];
+}
+
+/**
+ * Asks 100 Workers behind a front Worker, each for the first time and then again: the difference is what making one
+ * more isolate costs. A proxy that makes all isolates as it starts has no difference; it pays in `startup` and `density`.
+ */
+export async function coldStart(bench: Bench): Promise<void> {
+  const { options, cores } = bench;
+  const surroundings = { cores, originPort: 0 };
+  const sluice = chooseSluice(options);
+  const found: ColdStart[] = [];
+  // The first run fills the caches of compiled code.
+  await measure(
+    "sluice",
+    await sluice.serve(surroundings, (place, port) => sluiceWorkers(place, port, workers)),
+  );
+  const count = (place: Parameters<typeof sluiceWorkers>[0], port: number) =>
+    sluiceWorkers(place, port, workers);
+  found.push(await measure("sluice", await sluice.serve(surroundings, count)));
+  const workerd = new Workerd();
+  const why = workerd.missing();
+  if (why === null) {
+    const running = await workerd.serve(surroundings, (place, port) => workerdWorkers(place, port, workers));
+    found.push(await measure("workerd", running));
+  } else {
+    tell(`workerd is left out: ${why}`);
+  }
+  const rows = found.map(({ candidate, first, later }) => {
+    const sorted = [...first].sort((a, b) => a - b);
+    return [
+      candidate,
+      figure(median(first)),
+      figure(percentile(sorted, 99)),
+      figure(median(later)),
+      figure(median(first) - median(later)),
+    ];
+  });
+  const head = ["first request to a Worker", "median ms", "p99 ms", "later ms", "made in ms"];
+  process.stdout.write(
+    `\n${formatTable(head, rows)}\n\nbar: must 10 ms, aim 3 ms (first request, median)\n\n`,
+  );
+  writeResults("cold-start", found);
+}
+
+async function measure(candidate: string, running: Running): Promise<ColdStart> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  try {
+    // The front Worker and the connection are warm before the others' turn.
+    const passes: number[][] = [];
+    for (let pass = 0; pass < 2; pass++) {
+      const times: number[] = [];
+      for (let index = 0; index < workers; index++) {
+        const begun = performance.now();
+        const { status } = await ask(running.port, `/W${index}`, 0, agent);
+        times.push(performance.now() - begun);
+        if (status !== 200) throw new Error(`cannot measure ${candidate}: Worker ${index} answers ${status}`);
+      }
+      // The first one warms up the front Worker and the connection.
+      passes.push(times.slice(1));
+    }
+    return { candidate, first: passes[0] ?? [], later: passes[1] ?? [] };
+  } finally {
+    agent.destroy();
+    await running.stop();
+  }
+}
