@@ -25,6 +25,7 @@ async function install(t: TestContext): Promise<{ readonly root: string; readonl
   });
   // npm's scripts run `env node`, which has to be the Node.js that runs this test.
   const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}` };
+  await execute(process.execPath, ["scripts/build.mjs"], { cwd: packageRoot, env });
   const { stdout } = await execute("npm", ["pack", "--json", "--pack-destination", root], {
     cwd: packageRoot,
     env,
