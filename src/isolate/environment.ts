@@ -37,6 +37,8 @@ export interface IsolateEnvironment {
   compiled(worker: string): CompiledWorker;
   /** Position of the Worker in the revision, for the watchdog. */
   indexOf(worker: string): number;
+  /** Resident memory of the process, in bytes, at which isolates are ended to save the rest; absent or 0 is none. */
+  readonly softRssBytes?: number;
   /** Workers that endangered a shard before and are not to be run again for now. */
   readonly quarantined: ReadonlySet<string>;
 }

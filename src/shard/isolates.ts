@@ -6,11 +6,15 @@ import type { Logger } from "../observability/log.ts";
 import { shardMemoryLimit } from "./memory-limit.ts";
 import type { ShardInit } from "./protocol.ts";
 
+/** Of the memory at which the shard is killed: from here on single isolates are ended. */
+const softShare = 0.6;
+
 /** What the isolates of one shard share: the runtime, the compiled Workers, the code cache and the watchdog. */
 export class ShardIsolates implements IsolateEnvironment {
   readonly runtime: { readonly code: string; readonly sourceMap: string };
   readonly codeCache: CodeCache;
   readonly watchdog: Watchdog;
+  readonly softRssBytes: number;
   readonly quarantined: Set<string>;
   readonly #thread: ThreadWatchdog;
   readonly #workers: Map<string, CompiledWorker> = new Map();
@@ -22,6 +26,8 @@ export class ShardIsolates implements IsolateEnvironment {
       TrustedStore.open({}, (text) => log.log("debug", "cache.unavailable", text)),
     );
     this.quarantined = new Set(init.quarantined);
+    const maxRssBytes = shardMemoryLimit(init.config);
+    this.softRssBytes = maxRssBytes * softShare;
     for (const [index, worker] of init.workers.entries()) {
       this.#workers.set(worker.name, worker);
       this.#indexes.set(worker.name, index);
@@ -29,7 +35,7 @@ export class ShardIsolates implements IsolateEnvironment {
     this.#thread = new ThreadWatchdog({
       reportFd: init.reportFd,
       blackBoxFd: init.blackBoxFd,
-      maxRssBytes: shardMemoryLimit(init.config),
+      maxRssBytes,
       onFailure: (error) =>
         log.log("error", "watchdog.failed", `cannot watch the shard from inside: ${error.message}`),
     });

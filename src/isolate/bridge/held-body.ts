@@ -1,8 +1,9 @@
 import type { ProxyError } from "../../errors/proxy-error.ts";
-import { type BodySink, type BodySource, Collector } from "../../http/body.ts";
+import type { BodySink, BodySource } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import * as wire from "../../wire/ops.ts";
 import type { Session } from "./session.ts";
+import { WholeBody } from "./whole-body.ts";
 
 /**
  * How a body belongs to its owner: the guest named the exchange, or it was inferred from the entry in which the body was
@@ -30,6 +31,7 @@ export class HeldBody implements BodySink {
   /** A pull or a read waits for an answer. */
   waiting = false;
   #all = false;
+  #whole: WholeBody | null = null;
   #queue: Uint8Array[] = [];
   #ended = false;
   #failure: ProxyError | null = null;
@@ -86,7 +88,7 @@ export class HeldBody implements BodySink {
     this.#source?.resume();
   }
 
-  readText(limit: number): void {
+  readText(): void {
     const source = this.take();
     if (source === null) {
       this.#tellMisuse("the body is being read already");
@@ -95,7 +97,7 @@ export class HeldBody implements BodySink {
     this.#reading = true;
     this.waiting = true;
     this.#source = source;
-    new Collector(source, limit, (error, bytes) => {
+    this.#whole = new WholeBody(source, this.#session.buffer, (error, bytes) => {
       if (!this.waiting) return;
       this.waiting = false;
       if (error !== null) {
@@ -115,6 +117,7 @@ export class HeldBody implements BodySink {
   cancel(error: ProxyError): void {
     const source = this.#source;
     this.#source = null;
+    this.#whole?.drop();
     this.waiting = false;
     this.#queue = [];
     this.#ended = true;

@@ -43,6 +43,7 @@ export class Limits {
   #lastLook = 0;
   #wasOver = false;
   #overspent = false;
+  #wasLong = false;
 
   constructor(values: LimitValues, clocks: LimitClocks) {
     this.#values = values;
@@ -76,11 +77,17 @@ export class Limits {
     const elapsed = this.#clocks.now() - this.#startedAt;
     this.#overspent =
       elapsed > this.#budget && this.#clocks.cpu() - this.#cpuReading > this.#budget + CPU_READING_MS;
+    this.#wasLong = elapsed >= 5;
     const cost = elapsed / Math.max(records, 1);
     this.#cost = this.#cost === 0 ? cost : this.#cost * 0.75 + cost * 0.25;
     const fitting = Math.floor(this.#values.cpuMs / 4 / Math.max(this.#cost, 0.001));
     this.#maxRecords = Math.max(4, Math.min(fitting, this.#maxRecords * 2, MAX_RECORDS));
     return this.#maxRecords;
+  }
+
+  /** The entry that just ended took so long that it can have taken much memory. */
+  get wasLong(): boolean {
+    return this.#wasLong;
   }
 
   /** True when the entry that just ended used more CPU time than it may. */

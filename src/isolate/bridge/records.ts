@@ -93,7 +93,7 @@ export class Records {
         this.#body(reader.int())?.pull();
         return;
       case wire.OUT_READ_TEXT:
-        this.#body(reader.int())?.readText(session.owner.limits.memoryMb * 1024 * 1024);
+        this.#body(reader.int())?.readText();
         return;
       case wire.OUT_READ_BYTES:
         this.#body(reader.int())?.readBytes();
@@ -390,7 +390,7 @@ export class Records {
     demandNew(taken || first >= 0 || second >= 0 || first === second, "a body");
     const source = bodies.release(id);
     if (whole === undefined || source === null) return;
-    const [one, two] = splitBody(source, session.owner.limits.memoryMb * 1024 * 1024);
+    const [one, two] = splitBody(source, session.buffer);
     bodies.keep(first, one, whole.owner, whole.tie);
     bodies.keep(second, two, whole.owner, whole.tie);
   }
@@ -434,14 +434,21 @@ export class Records {
       this.#callAnswered(id, createHash(algorithm).update(input).digest());
       return;
     }
+    const { length } = input;
+    if (!session.buffer.take(length)) {
+      this.#callFailed(id, "cannot digest: too much is being digested already");
+      return;
+    }
     session.calls++;
     webcrypto.subtle.digest(name, input as Uint8Array<ArrayBuffer>).then(
       (digest) => {
         session.calls--;
+        session.buffer.give(length);
         this.#callAnswered(id, new Uint8Array(digest));
       },
       () => {
         session.calls--;
+        session.buffer.give(length);
         this.#callFailed(id, "cannot digest: the hash failed");
       },
     );

@@ -12,10 +12,12 @@ import { GuestOut } from "./guest-out.ts";
 import type { GuestSocket } from "./guest-socket.ts";
 import { HeldBodies } from "./held-bodies.ts";
 import type { HeldBody } from "./held-body.ts";
+import { HostBuffer } from "./host-buffer.ts";
 import { type Batch, Inbox } from "./inbox.ts";
 import { type Entrypoint, IncomingRequest, IncomingTunnel } from "./incoming.ts";
 import { Limits, type LimitValues } from "./limits.ts";
 import { Drained, demandNew } from "./outbox.ts";
+import type { Holder } from "./pressure.ts";
 import { Records } from "./records.ts";
 import { Relay } from "./relay.ts";
 import type { Enterable, Turn } from "./turn.ts";
@@ -52,7 +54,7 @@ const MAX_DRAINED = 64 * 1024 * 1024;
  * One isolate of a Worker in service, from its start to its end: keeps everything that crosses the bridge under its
  * number, enters the isolate once a turn with what has gathered, and ends it when it breaks a limit.
  */
-export class Session implements Enterable {
+export class Session implements Enterable, Holder {
   readonly owner: SessionOwner;
   readonly inbox: Inbox = new Inbox();
   readonly incoming: Map<number, Incoming> = new Map();
@@ -66,6 +68,10 @@ export class Session implements Enterable {
   /** The exchange that the entry just made was all about; 0 when it was about several. */
   soleOwner = 0;
   isOver = false;
+  /** See `Pressure`. */
+  grown = 0;
+  /** Bytes of bodies that lie on the host until the guest, or whoever it gave them to, takes them. */
+  readonly buffer: HostBuffer;
   readonly #guest: GuestIsolate;
   readonly #limits: Limits;
   readonly #records: Records;
@@ -83,6 +89,7 @@ export class Session implements Enterable {
     this.owner = owner;
     this.#limits = new Limits(owner.limits, { now: () => owner.context.now(), cpu: threadCpu });
     this.#records = new Records(this);
+    this.buffer = new HostBuffer(owner.limits.memoryMb * 1024 * 1024);
     this.#guest = new GuestIsolate(owner.context.isolates, owner.name);
     try {
       this.#guest.start(worker, start, owner.limits.startupMs, (ints, text, bytes) =>
@@ -219,6 +226,8 @@ export class Session implements Enterable {
       this.exceeded("memory", "worker_memory_exceeded", `it held more than ${memoryMb} MB of memory`);
       return;
     }
+    this.owner.turn.pressure.look(this, this.#limits.wasLong);
+    if (this.isOver) return;
     if (this.#batch !== null || !this.inbox.isEmpty) this.touch();
     else if (this.#unsettled > 0 || this.outs.size > 0) this.#endStuck();
   }
@@ -352,6 +361,7 @@ export class Session implements Enterable {
   end(code: ErrorCode, reason: string): void {
     if (this.isOver) return;
     this.isOver = true;
+    this.owner.turn.pressure.forget(this);
     this.owner.ended(this);
     this.#guest.dispose();
     const text = `cannot go on with Worker "${this.owner.name}": ${reason}`;
@@ -470,6 +480,11 @@ export class Session implements Enterable {
       worker: this.owner.name,
       stack: this.owner.mapStack(stack),
     });
+  }
+
+  tooLarge(residentBytes: number): void {
+    const size = Math.round(residentBytes / 1_048_576);
+    this.exceeded("memory", "worker_memory_exceeded", `it made the shard grow to ${size} MB`);
   }
 
   /** Ends a guest that takes more than it may. @param stack the guest's, unmapped */

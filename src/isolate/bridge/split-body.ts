@@ -1,9 +1,10 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
 import type { BodySink, BodySource } from "../../http/body.ts";
+import type { HostBuffer } from "./host-buffer.ts";
 
-/** Splits a source in two that each yield all of it; the slower one's part is kept in memory, at most `limit` bytes. */
-export function splitBody(source: BodySource, limit: number): [BodySource, BodySource] {
-  const split = new Split(source, limit);
+/** Splits a source in two that each yield all of it; the slower one's part is kept in `buffer`. */
+export function splitBody(source: BodySource, buffer: HostBuffer): [BodySource, BodySource] {
+  const split = new Split(source, buffer);
   return [split.first, split.second];
 }
 
@@ -11,13 +12,13 @@ class Split implements BodySink {
   readonly first: Branch;
   readonly second: Branch;
   readonly source: BodySource;
-  readonly limit: number;
+  readonly buffer: HostBuffer;
   #piped = false;
   #ended = false;
 
-  constructor(source: BodySource, limit: number) {
+  constructor(source: BodySource, buffer: HostBuffer) {
     this.source = source;
-    this.limit = limit;
+    this.buffer = buffer;
     this.first = new Branch(this);
     this.second = new Branch(this);
   }
@@ -89,16 +90,23 @@ class Branch implements BodySource {
     this.isCancelled = true;
     this.#sink = null;
     this.#queue = [];
+    this.#split.buffer.give(this.#queued);
+    this.#queued = 0;
     this.#split.dropped(error);
   }
 
   /** True when this branch takes more. */
   push(chunk: Uint8Array): boolean {
     if (this.isCancelled) return false;
-    this.#queue.push(chunk);
-    this.#queued += chunk.length;
-    this.#flush();
-    if (this.#queued > this.#split.limit) {
+    if (this.#sink !== null && !this.#holding && this.#queue.length === 0) {
+      if (!this.#sink.write(chunk)) this.#holding = true;
+      return this.#sink !== null && !this.#holding;
+    }
+    if (this.#split.buffer.take(chunk.length)) {
+      this.#queue.push(chunk);
+      this.#queued += chunk.length;
+      this.#flush();
+    } else {
       const sink = this.#sink;
       this.cancel(new ProxyError("worker_memory_exceeded", "cannot keep a split body: one half is not read"));
       sink?.fail(new ProxyError("worker_memory_exceeded", "cannot keep a split body: one half is not read"));
@@ -118,6 +126,7 @@ class Branch implements BodySource {
     while (this.#queue.length > 0 && !this.#holding) {
       const chunk = this.#queue.shift() as Uint8Array;
       this.#queued -= chunk.length;
+      this.#split.buffer.give(chunk.length);
       if (!sink.write(chunk)) this.#holding = true;
     }
     if (this.#queue.length > 0 || this.#end === null || this.isCancelled) return;

@@ -1,4 +1,5 @@
 import { beginTurn, endTurn } from "../../net/turn.ts";
+import { Pressure } from "./pressure.ts";
 
 /** Something that has work for its isolate. */
 export interface Enterable {
@@ -14,13 +15,16 @@ const SLICE_MS = 8;
  * Entries that cause work for another isolate (a Worker that calls a Worker) have it done in the same turn.
  */
 export class Turn {
+  readonly pressure: Pressure;
   readonly #now: () => number;
   #waiting: Enterable[] = [];
   #scheduled = false;
   readonly #flush = (): void => this.#run();
 
-  constructor(now: () => number) {
+  /** @param softBytes of the process, above which the isolate that made it grow most is ended; 0 is never */
+  constructor(now: () => number, softBytes = 0) {
     this.#now = now;
+    this.pressure = new Pressure(softBytes, now);
   }
 
   /** Each enterable adds itself at most once until its `run` is called. */

@@ -7,7 +7,7 @@ const turns: WeakMap<ServiceContext, Turn> = new WeakMap();
 export function turnOf(context: ServiceContext): Turn {
   let turn = turns.get(context);
   if (turn === undefined) {
-    turn = new Turn(context.now);
+    turn = new Turn(context.now, context.isolates.softRssBytes);
     turns.set(context, turn);
   }
   return turn;
