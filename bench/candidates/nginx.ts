@@ -19,6 +19,9 @@ interface Flavour {
   readonly http: (place: Place) => string;
 }
 
+/** Stands again wherever another header is set: a level that sets one inherits none, and would not keep connections. */
+const upstreamHeaders = 'proxy_set_header connection ""; proxy_set_header host $http_host;';
+
 const forward = "proxy_pass http://origin;";
 
 const njsScript = `
@@ -44,7 +47,7 @@ const flavours: readonly Flavour[] = [
     package: "libnginx-mod-http-js",
     location: {
       string: "js_content bench.text;",
-      edit: `proxy_set_header x-path $bench_path; js_header_filter bench.edited; ${forward}`,
+      edit: `${upstreamHeaders} proxy_set_header x-path $bench_path; js_header_filter bench.edited; ${forward}`,
       json: "js_content bench.json;",
     },
     http: (place) => {
@@ -108,8 +111,7 @@ http {
   client_max_body_size 0;
   ${temporary.map((kind) => `${kind}_temp_path ${place.path}/${kind};`).join(" ")}
   proxy_http_version 1.1;
-  proxy_set_header connection "";
-  proxy_set_header host $http_host;
+  ${upstreamHeaders}
   proxy_buffers 16 32k;
   proxy_max_temp_file_size 0;
   proxy_request_buffering off;

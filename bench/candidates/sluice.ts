@@ -70,13 +70,14 @@ function config(work: Work, place: Place, port: number, originPort: number): str
   return `${lines.join("\n")}\n`;
 }
 
-/** A front Worker that hands a request for /W17 to Worker 17 of `count`. */
-export function manyWorkers(place: Place, port: number, count: number): string {
+/** A front Worker that hands a request for /W17 to Worker 17 of `count`. @param adminPort 0 takes any */
+export function manyWorkers(place: Place, port: number, count: number, adminPort = 0): string {
   place.write("front.js", workerSource("front.js"));
   place.write("string.js", workerSource("string.js"));
   const names = Array.from({ length: count }, (_, index) => `W${index}`);
   const worker = (file: string) => `main: ./${file}, compatibilityDate: ${compatibilityDate}`;
   return `log: { access: false }
+admin: { address: "127.0.0.1:${adminPort}" }
 sockets:
   public: { address: "127.0.0.1:${port}", service: front }
 services:

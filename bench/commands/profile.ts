@@ -11,16 +11,21 @@ import { toolPath } from "../machine/tools.ts";
 import { UsageError } from "../options.ts";
 import { Origin } from "../origin.ts";
 import { writeResults } from "../report/results.ts";
-import { formatTable } from "../report/table.ts";
-import { type Bench, tell } from "../session.ts";
+import { figure, formatTable } from "../report/table.ts";
+import { type Bench, chooseCandidates, tell } from "../session.ts";
 import { type Workload, workloads } from "../workload.ts";
+import { takeSample } from "./measurement.ts";
 
 /** Samples by what they were found in. */
 interface Profile {
   readonly tool: "perf" | "--cpu-prof";
   readonly samples: number;
+  /** CPU time a request while this was taken; NaN where it was not measured. */
+  readonly cpuMicros: number;
   readonly groups: ReadonlyMap<string, number>;
   readonly functions: ReadonlyMap<string, number>;
+  /** By the innermost function of JavaScript on the stack: its own time, and that of native code below it. */
+  readonly callers: ReadonlyMap<string, number>;
 }
 
 const checkout = fileURLToPath(new URL("../../", import.meta.url));
@@ -29,7 +34,7 @@ const shownFunctions = 45;
 /**
  * Where the time of Sluice's shard goes. With perf, samples of the kernel, of native code, and of the JavaScript of the
  * host and of the guests; without, V8's own profile, which sees the host alone: a guest's time stands where the host
- * entered it.
+ * entered it. perf also looks at a peer: `profile plain --only nginx`.
  */
 export async function profile(bench: Bench): Promise<void> {
   const { options, cores } = bench;
@@ -48,6 +53,7 @@ export async function profile(bench: Bench): Promise<void> {
       ...found,
       groups: Object.fromEntries(found.groups),
       functions: Object.fromEntries(found.functions),
+      callers: Object.fromEntries(found.callers),
     });
   } finally {
     await origin.stop();
@@ -62,10 +68,16 @@ async function withPerf(
   place: Place,
 ): Promise<Profile> {
   const { options, cores } = bench;
+  const peer = options.only[0] ?? "sluice";
   // V8 writes what it compiles, in all isolates, to /tmp/perf-PID.map, where perf looks for it.
   const sluice = new Sluice(programs.profiled, { BENCH_SHARD_FLAGS: "--perf-basic-prof" });
-  const running = await sluice.start(workload, { cores, originPort });
-  const shard = running.pids()[1] ?? -1;
+  const candidate = peer === "sluice" ? sluice : chooseCandidates(options)[0];
+  if (candidate === undefined || !candidate.works.has(workload.work)) {
+    throw new UsageError(`cannot profile ${peer}: it cannot do "${workload.work}"`);
+  }
+  const running = await candidate.start(workload, { cores, originPort });
+  // A supervisor's shard, a master's worker, or the one process that there is.
+  const pid = running.pids()[1] ?? running.pids()[0] ?? -1;
   const data = `${place.path}/perf.data`;
   try {
     await check(running.port, workload.work, workload);
@@ -74,44 +86,63 @@ async function withPerf(
     await tool.run({ ...traffic, seconds: 2 });
     const record = [
       "record",
+      "-g",
       "-q",
       "-F",
       "1999",
       "-o",
       data,
       "-p",
-      String(shard),
+      String(pid),
       "--",
       "sleep",
       String(options.seconds),
     ];
-    await Promise.all([
-      tool.run({ ...traffic, seconds: options.seconds + 1 }),
+    const [{ cpuMicros }] = await Promise.all([
+      takeSample(running, () => tool.run({ ...traffic, seconds: options.seconds + 1 })),
       output(pinned(cores.load, "perf", record)),
     ]);
     const text = await output(["perf", "script", "-i", data, "-F", "ip,sym,dso"]);
-    return readPerf(text);
+    return { ...readPerf(text), cpuMicros };
   } finally {
     await running.stop();
-    rmSync(`/tmp/perf-${shard}.map`, { force: true });
+    rmSync(`/tmp/perf-${pid}.map`, { force: true });
   }
 }
 
-/** Lines such as `  7f12ab JS:*handle file:///…/worker.ts:104:9 (/tmp/perf-12.map)`. */
-function readPerf(text: string): Profile {
+/**
+ * Samples are blocks of lines such as `  7f12ab JS:*handle file:///…/worker.ts:104:9 (/tmp/perf-12.map)`, the innermost
+ * call first. The chain breaks off in native code that keeps no frame pointer.
+ */
+function readPerf(text: string): Omit<Profile, "cpuMicros"> {
   const groups = new Map<string, number>();
   const functions = new Map<string, number>();
+  const callers = new Map<string, number>();
   let samples = 0;
-  for (const line of text.split("\n")) {
-    const match = /^\s*[0-9a-f]+ (.*) \((.*?)\)\s*$/.exec(line);
-    if (match === null) continue;
-    const [, symbol = "", object = ""] = match;
+  for (const block of text.split("\n\n")) {
+    const frames = block.split("\n").flatMap((line) => {
+      const match = /^\s*[0-9a-f]+ (.*) \((.*?)\)\s*$/.exec(line);
+      return match === null ? [] : [{ symbol: match[1] ?? "", object: match[2] ?? "" }];
+    });
+    const [leaf] = frames;
+    if (leaf === undefined) continue;
     samples++;
+    const { symbol, object } = leaf;
     const code = symbol.startsWith("JS:") ? scriptFunction(symbol) : null;
-    add(groups, code?.group ?? nativeGroup(symbol, object));
+    const group = code?.group ?? nativeGroup(symbol, object);
+    add(groups, group === "kernel" ? `kernel: ${systemCall(frames.map((frame) => frame.symbol))}` : group);
     add(functions, code?.name ?? `${symbol} (${basename(object)})`);
+    const caller = frames.find((frame) => frame.symbol.startsWith("JS:"));
+    add(callers, caller === undefined ? "(not known)" : scriptFunction(caller.symbol).name);
   }
-  return { tool: "perf", samples, groups, functions };
+  return { tool: "perf", samples, groups, functions, callers };
+}
+
+/** What a program called the kernel for. On the loopback, a write does most of the receiver's TCP too. */
+function systemCall(symbols: readonly string[]): string {
+  const entry = symbols.indexOf("do_syscall_64");
+  const call = entry > 0 ? symbols[entry - 1] : symbols.find((symbol) => symbol.startsWith("__arm64_sys_"));
+  return call?.replace(/^(__x64_sys_|__arm64_sys_|ksys_|__sys_)/, "") ?? "interrupts and the rest";
 }
 
 function scriptFunction(symbol: string): { group: string; name: string } {
@@ -182,19 +213,35 @@ function readCpuProfile(text: string): Profile {
     add(groups, frame.url === "" ? "native" : group);
     add(functions, name);
   }
-  return { tool: "--cpu-prof", samples: counted, groups, functions };
+  return {
+    tool: "--cpu-prof",
+    samples: counted,
+    cpuMicros: Number.NaN,
+    groups,
+    functions,
+    callers: new Map(),
+  };
 }
 
 function add(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-function print({ samples, groups, functions }: Profile, title: string): void {
+function print({ samples, cpuMicros, groups, functions, callers }: Profile, title: string): void {
   const rows = (counts: ReadonlyMap<string, number>, most: number): string[][] =>
     [...counts]
       .sort((a, b) => b[1] - a[1])
       .slice(0, most)
-      .map(([name, count]) => [name, `${((100 * count) / samples).toFixed(1)} %`]);
-  process.stdout.write(`\n${formatTable([title, "self"], rows(groups, 40))}\n`);
-  process.stdout.write(`\n${formatTable(["function", "self"], rows(functions, shownFunctions))}\n\n`);
+      .map(([name, count]) => [
+        name,
+        `${((100 * count) / samples).toFixed(1)} %`,
+        figure((cpuMicros * count) / samples),
+      ]);
+  process.stdout.write(`\n${formatTable([title, "self", "µs/request"], rows(groups, 40))}\n`);
+  process.stdout.write(
+    `\n${formatTable(["function", "self", "µs/request"], rows(functions, shownFunctions))}\n\n`,
+  );
+  if (callers.size === 0) return;
+  const below = "function of JavaScript, with the native code and the kernel below it";
+  process.stdout.write(`${formatTable([below, "", "µs/request"], rows(callers, shownFunctions))}\n\n`);
 }

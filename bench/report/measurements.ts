@@ -12,7 +12,7 @@ const mebibyte = 1024 ** 2;
 export function formatWorkload(workload: Workload, measurements: readonly Measurement[]): string {
   const isPaced = workload.load === "paced";
   const body = Math.max(workload.upload, workload.download);
-  const isBody = body >= 10_000;
+  const isBody = workload.plainWillDo;
   const head = [
     workload.title,
     "CPU µs/request",
