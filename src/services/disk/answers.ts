@@ -1,8 +1,8 @@
-import { STATUS_CODES } from "node:http";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { BytesBody } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { HeaderBlock } from "../../http/header-block.ts";
+import { reasonPhrase } from "../../http/http1/reason-phrases.ts";
 import { ResponseHead } from "../../http/message.ts";
 
 /** Answers with a status and its name: for what is part of serving files, not a failure of the proxy. */
@@ -12,7 +12,7 @@ export function answerStatus(
   fields: ReadonlyArray<readonly [name: string, value: string]> = [],
 ): void {
   const head = new ResponseHead(status, HeaderBlock.from(fields));
-  const text = `${STATUS_CODES[status] ?? status}\n`;
+  const text = `${reasonPhrase(status) || status}\n`;
   head.headers.append("content-type", "text/plain; charset=utf-8");
   head.headers.append("x-content-type-options", "nosniff");
   if (exchange.request.method === "HEAD") {

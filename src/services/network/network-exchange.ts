@@ -1,6 +1,6 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type Dispatcher, errors } from "undici";
+import type { Dispatcher } from "undici";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import type { BodySink, BodySource } from "../../http/body.ts";
 import type { Exchange, ExchangeHandler } from "../../http/exchange.ts";
@@ -337,7 +337,7 @@ function mapError(cause: Error, begun: boolean): ProxyError {
   }
   if (begun) return new ProxyError("upstream_truncated", truncated, options);
   // undici's parser says of an end of the connection, and of nothing else, that an EOF is invalid.
-  const garbled = cause instanceof errors.HTTPParserError && !cause.message.includes("EOF");
+  const garbled = cause.name === "HTTPParserError" && !cause.message.includes("EOF");
   // It tells of every error after a Content-Length that the body had another length.
   if (garbled || code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH") {
     return new ProxyError("upstream_malformed", `cannot read the response: ${cause.message}`, options);

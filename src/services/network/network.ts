@@ -1,5 +1,6 @@
+import { createRequire } from "node:module";
 import type { Socket } from "node:net";
-import { Agent, type Dispatcher } from "undici";
+import type { Agent, Dispatcher } from "undici";
 import type { NetworkConfig } from "../../config/schema/services.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
@@ -12,6 +13,10 @@ import type { Service, Tunnel } from "../service.ts";
 import { Connector, type Opening, type OpeningOwner, type Resolver, systemResolver } from "./connector.ts";
 import { NetworkExchange, type NetworkHost } from "./network-exchange.ts";
 import { checkHost, type Origin, parseOrigin } from "./origin.ts";
+
+/** undici takes a third of a shard's time to load, and every shard has a network that perhaps nobody uses. */
+const require = createRequire(import.meta.url);
+const loadUndici = (): typeof import("undici") => require("undici");
 
 /** What a network takes from the world; tests bring their own. Times are milliseconds. */
 export interface NetworkOptions {
@@ -49,12 +54,14 @@ export const networkDefaults: NetworkOptions = {
 export class NetworkService implements LinkableService, NetworkHost {
   readonly name: string;
   readonly kind = "network" as const;
-  readonly dispatcher: Dispatcher;
   readonly connector: Connector;
   readonly wheel: TimerWheel;
   readonly #context: ServiceContext;
   readonly #traffic: Traffic;
   readonly #gauge: string;
+  readonly #options: NetworkOptions;
+  #agent: Agent | null = null;
+  #closed = false;
 
   /** @throws Error `cannot read address rule "…": reason` */
   constructor(
@@ -76,13 +83,23 @@ export class NetworkService implements LinkableService, NetworkHost {
       trust: options.trust,
     });
     this.connector = connector;
-    this.dispatcher = new Agent({
+    this.#options = options;
+    this.#gauge = `sluice_upstream_connections{service="${name}",state="open"}`;
+    context.metrics.gauges.gauge(this.#gauge, () => connector.connections);
+  }
+
+  /** Made with the first exchange. */
+  get dispatcher(): Dispatcher {
+    if (this.#agent !== null) return this.#agent;
+    const options = this.#options;
+    const { Agent } = loadUndici();
+    this.#agent = new Agent({
       connect: (target, done) => {
         const secure = target.protocol === "https:";
         const { hostname } = target;
         const host = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
         const port = Number(target.port) || (secure ? 443 : 80);
-        connector.open({ host, port, secure, halfOpen: false }, new AgentOpening(done));
+        this.connector.open({ host, port, secure, halfOpen: false }, new AgentOpening(done));
       },
       allowH2: false,
       pipelining: 1,
@@ -92,8 +109,8 @@ export class NetworkService implements LinkableService, NetworkHost {
       keepAliveMaxTimeout: Math.max(options.keepAliveMs, 60_000),
       maxHeaderSize: 65_536,
     });
-    this.#gauge = `sluice_upstream_connections{service="${name}",state="open"}`;
-    context.metrics.gauges.gauge(this.#gauge, () => connector.connections);
+    if (this.#closed) this.#destroy();
+    return this.#agent;
   }
 
   link(): void {}
@@ -130,12 +147,17 @@ export class NetworkService implements LinkableService, NetworkHost {
 
   close(): void {
     this.#context.metrics.gauges.drop(this.#gauge);
-    // Connections that a last exchange still holds go with it.
-    void this.dispatcher.destroy().catch(() => {});
+    this.#closed = true;
+    this.#destroy();
   }
 
   finished(exchange: NetworkExchange, status: number, error: ProxyError | null): void {
     this.#count(exchange.startedAt, status, error);
+  }
+
+  /** Connections that a last exchange still holds go with it. */
+  #destroy(): void {
+    void this.#agent?.destroy().catch(() => {});
   }
 
   #count(startedAt: number, status: number, error: ProxyError | null): void {
