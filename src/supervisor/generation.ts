@@ -200,7 +200,8 @@ export class Generation implements ShardObserver {
     slot.shard = null;
     let restartMs = -1;
     if (this.#state === "serving") {
-      restartMs = slot.backoff.next(this.#host.now() - slot.startedAt);
+      // A Worker that ends shards is quarantined for it, so that others need not wait because of it.
+      restartMs = death.suspect === null ? slot.backoff.next(this.#host.now() - slot.startedAt) : 0;
       slot.restart = setTimeout(() => {
         slot.restart = null;
         this.#launch(slot);
