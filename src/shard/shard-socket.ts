@@ -1,4 +1,3 @@
-import { getSystemErrorMap } from "node:util";
 import type { SocketConfig } from "../config/schema/socket.ts";
 import { HttpServer } from "../http/server/http-server.ts";
 import { Listener } from "../net/listener.ts";
@@ -49,6 +48,8 @@ export class ShardSocket {
 function listenReason(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const { errno } = cause as NodeJS.ErrnoException;
+  // A module that takes a while to load, and is needed only now.
+  const { getSystemErrorMap } = process.getBuiltinModule("node:util");
   const known = errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1];
   return known ?? (cause instanceof Error ? cause.message : String(cause));
 }

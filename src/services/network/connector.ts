@@ -1,9 +1,8 @@
 import { lookup } from "node:dns";
 import * as net from "node:net";
-import * as tls from "node:tls";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { type AddressPolicy, parseIp } from "../../net/cidr.ts";
-import { connectError } from "../../net/connect.ts";
+import { connectError, loadTls } from "../../net/connect.ts";
 import { type TimerOwner, type TimerWheel, WheelTimer } from "../../net/timer-wheel.ts";
 import { unresolved } from "./origin.ts";
 
@@ -178,14 +177,15 @@ export class Opening implements TimerOwner {
     }
     const name = host.endsWith(".") ? host.slice(0, -1) : host;
     const { trust } = this.#connector.options;
-    const socket = tls.connect({
+    const { checkServerIdentity, connect } = loadTls();
+    const socket = connect({
       ...options,
       minVersion: "TLSv1.2",
       ALPNProtocols: ["http/1.1"],
       rejectUnauthorized: true,
       // An IP address is no server name (RFC 6066 §3); the certificate is checked against it either way.
       servername: net.isIP(host) === 0 ? name : "",
-      checkServerIdentity: (_name, certificate) => tls.checkServerIdentity(name, certificate),
+      checkServerIdentity: (_name, certificate) => checkServerIdentity(name, certificate),
       ...(trust.length > 0 ? { ca: [...trust] } : {}),
     });
     this.#use(socket, "secureConnect");
