@@ -49,7 +49,7 @@ export async function profile(bench: Bench): Promise<void> {
         ? await withV8(bench, origin.port, workload, place)
         : await withPerf(bench, origin.port, workload, place);
     print(found, `${workload.title}, ${found.samples} samples by ${found.tool}`);
-    writeResults(`profile-${name}`, {
+    writeResults(`profile-${name}-${options.only[0] ?? "sluice"}`, {
       ...found,
       groups: Object.fromEntries(found.groups),
       functions: Object.fromEntries(found.functions),
