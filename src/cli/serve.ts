@@ -57,6 +57,9 @@ export async function serve(options: ServeOptions): Promise<number> {
 /** A SIGINT so soon after another is the same one: a terminal's Ctrl-C comes once by itself and once through npm. */
 const echoMs = 50;
 
+/** How often a process that npm started looks whether the shell between them still lives. */
+const parentMs = 100;
+
 /** SIGTERM and SIGINT drain, the second of them ends at once; SIGHUP reloads. */
 class Signals {
   /** The drain that a signal began. */
@@ -74,6 +77,18 @@ class Signals {
     process.on("SIGTERM", this.#stop);
     process.on("SIGINT", this.#stop);
     process.on("SIGHUP", () => void supervisor.reload("SIGHUP"));
+    if (process.env.npm_command !== undefined) this.#followParent();
+  }
+
+  /** npm and npx pass SIGTERM to the shell that they started, which dies of it without a word to its own child. */
+  #followParent(): void {
+    const parent = process.ppid;
+    const timer = setInterval(() => {
+      if (process.ppid === parent) return;
+      clearInterval(timer);
+      if (this.stopping === null) this.#stop("SIGTERM");
+    }, parentMs);
+    timer.unref();
   }
 
   #stop = (signal: NodeJS.Signals): void => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -6,7 +7,7 @@ import { test } from "node:test";
 import { ListeningSockets } from "../../src/supervisor/listening-sockets.ts";
 import { get, unused } from "../support/client.ts";
 import { Origin } from "../support/origin.ts";
-import { runSluice, startSluice } from "../support/sluice.ts";
+import { command, runSluice, startSluice } from "../support/sluice.ts";
 import { TemporaryDirectory } from "../support/temporary.ts";
 
 /** A proxy that hands everything to the origin. */
@@ -141,6 +142,29 @@ test("a second signal ends at once", async (t) => {
   const { code } = await sluice.ended();
   assert.equal(code, 1, "a drain that ends by itself has exit code 0");
   await pending;
+});
+
+test("a proxy that npx started ends with the shell between them", async (t) => {
+  const origin = await Origin.start(t);
+  const directory = new TemporaryDirectory(t);
+  directory.write("proxy.yaml", plain(origin.address));
+  const shell = spawn("sh", ["-c", `"${process.execPath}" "${command}" serve; true`], {
+    cwd: directory.path,
+    env: { ...process.env, npm_command: "exec" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let output = "";
+  const ended = once(shell.stderr, "close");
+  await new Promise<void>((resolve) => {
+    shell.stderr.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      if (output.includes("listening on")) resolve();
+    });
+  });
+  shell.kill("SIGTERM");
+  // Standard error closes when the proxy, which has it too, is gone.
+  await ended;
+  assert.match(output, /SIGTERM: finishing/);
 });
 
 test("a shard ends with its supervisor, however that dies", async (t) => {

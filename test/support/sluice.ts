@@ -4,7 +4,8 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { TemporaryDirectory } from "./temporary.ts";
 
-const command = fileURLToPath(new URL("../../bin/sluice.mjs", import.meta.url));
+/** The command line, as a script for Node.js. */
+export const command: string = fileURLToPath(new URL("../../bin/sluice.mjs", import.meta.url));
 
 export interface SluiceOptions {
   /** Flags after `serve <config>`. */
