@@ -1,3 +1,4 @@
+import { loadavg } from "node:os";
 import { type Candidate, type Running, workOf } from "../candidates/candidate.ts";
 import type { LoadTool, Traffic } from "../load/load.ts";
 import { runPaced } from "../load/paced.ts";
@@ -39,6 +40,9 @@ export async function table(bench: Bench): Promise<void> {
       ? "one core or no taskset: nothing is pinned, figures include the load's disturbance"
       : `proxy on core ${cores.proxy}, load (${tool.name}) and origin on core ${cores.load}`,
   );
+  const [busy = 0] = loadavg();
+  if (busy > 0.5)
+    tell(`load average ${busy.toFixed(1)}: something else runs; ratios hold better than figures, tails not`);
   const origin = await Origin.start(cores);
   const measurements: Measurement[] = [];
   try {

@@ -16,8 +16,8 @@ const [port = 0, path = "", connections = 0, rate = 0, seconds = 0] = process.ar
 
 /** Milliseconds between two looks at what is due. */
 const beatMs = 0.1;
-/** After the last request is due, answers are waited for so long. */
-const graceMs = 2000;
+/** After the last request is due, answers are waited for so long; a queue is a latency, and not a failure. */
+const graceMs = 10_000;
 
 const requestBytes = Buffer.from(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`, "latin1");
 const headEnd = Buffer.from("\r\n\r\n", "latin1");
@@ -35,7 +35,7 @@ class Connection {
     this.#socket.on("connect", () => client.release(this));
     this.#socket.on("data", (chunk: Buffer) => this.#read(chunk));
     this.#socket.on("error", () => {});
-    this.#socket.on("close", () => client.lost(this.#due >= 0));
+    this.#socket.on("close", () => client.lost(this, this.#due >= 0));
   }
 
   /** @param due when the request should have been sent */
@@ -120,8 +120,10 @@ class Client {
   }
 
   /** A connection is gone. It is not replaced: none of the candidates closes one without a fault. */
-  lost(wasBusy: boolean): void {
+  lost(connection: Connection, wasBusy: boolean): void {
     if (wasBusy) this.#bad++;
+    const index = this.#free.indexOf(connection);
+    if (index >= 0) this.#free.splice(index, 1);
   }
 
   /** The client's own lateness is not the candidate's: a request is due when this first sees that it is. */
