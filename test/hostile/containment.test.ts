@@ -56,7 +56,10 @@ test("whatever a Worker does on one turn, its client gets a 500, the log its nam
   for (const name of names) {
     const url = await sluice.listening(name);
     const from = sluice.stderr.length;
-    const id = assertPlainFailure(await get(`${url}/attack`));
+    const answer = await get(`${url}/attack`).catch((error) => {
+      throw new Error(`${name}: no answer\n${sluice.stderr.slice(from)}`, { cause: error });
+    });
+    const id = assertPlainFailure(answer);
     await sluice.sees(new RegExp(`"id":"${id}"`), from);
     assert.match(sluice.stderr.slice(from), new RegExp(`"worker":"${name}"`), name);
     assert.equal((await get(url)).body, "ok", `${name} serves on`);

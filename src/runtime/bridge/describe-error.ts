@@ -1,6 +1,7 @@
 import { StringSlice } from "../web/primordials.ts";
 
 const MAX = 8192;
+const LONGEST = 1 << 20;
 
 /**
  * Message and stack of whatever was thrown, as bounded strings. Runs under the entry's time limit, so that a getter that
@@ -24,7 +25,11 @@ export function describeError(error: unknown): { message: string; stack: string 
   }
 }
 
-/** As text, cut before anything is added to it: a string of the greatest length must not overflow. */
+/**
+ * As text, cut before anything is added to it: a string of the greatest length must not overflow. One that was put
+ * together of many is not even cut, since V8 would copy it whole first, and not be stopped while it does.
+ */
 function shown(value: unknown): string {
-  return StringSlice(typeof value === "symbol" ? "a symbol" : `${value as string}`, 0, MAX);
+  const text = typeof value === "symbol" ? "a symbol" : `${value as string}`;
+  return text.length > LONGEST ? `a text of ${text.length} characters` : StringSlice(text, 0, MAX);
 }
