@@ -13,6 +13,8 @@ export interface Running {
   readonly port: number;
   /** All of its processes, now. */
   pids(): number[];
+  /** The end of what it printed, to say why it fails. */
+  output(): string;
   stop(): Promise<void>;
 }
 

@@ -33,6 +33,7 @@ export async function startProgram(
   return {
     port,
     pids: () => processTree(child.pid),
+    output: () => child.output,
     async stop() {
       await child.stop();
       place.remove();

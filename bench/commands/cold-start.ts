@@ -80,7 +80,10 @@ async function measure(candidate: string, running: Running): Promise<ColdStart> 
         const begun = performance.now();
         const { status } = await ask(running.port, `/W${index}`, 0, agent);
         times.push(performance.now() - begun);
-        if (status !== 200) throw new Error(`cannot measure ${candidate}: Worker ${index} answers ${status}`);
+        if (status !== 200)
+          throw new Error(
+            `cannot measure ${candidate}: Worker ${index} answers ${status}\n${running.output()}`,
+          );
       }
       // The first one warms up the front Worker and the connection.
       passes.push(times.slice(1));

@@ -86,6 +86,8 @@ async function measureWorkload(
           rate === null ? tool.run(traffic) : runPaced(cores, traffic, rate),
         );
         runner.samples.push(sample);
+        if (sample.bad > 0 && running.output() !== "")
+          tell(`${candidate.name} said last: ${lastLine(running.output())}`);
         const problem = sample.bad > 0 ? `, ${sample.bad} FAILED` : "";
         tell(
           `${workload.name} round ${round}/${options.rounds} ${candidate.name}: ` +
@@ -127,6 +129,10 @@ async function prepare(
     await running.stop();
     throw error;
   }
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1) ?? "";
 }
 
 function trafficOf(workload: Workload, port: number, seconds: number): Traffic {

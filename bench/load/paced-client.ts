@@ -96,7 +96,7 @@ class Client {
       await beat(cell);
     }
     await metronome.terminate();
-    // What never came is a failure, and its latency is at least what was waited.
+    // What never came is a failure, and has no latency.
     const missing = total - this.#good - this.#bad;
     for (const connection of this.#all) connection.close();
     this.#print(missing);

@@ -63,6 +63,11 @@ export class Child {
     }
   }
 
+  /** The end of what it printed. */
+  get output(): string {
+    return this.#output;
+  }
+
   /** Ends it in an orderly way, or by force when that takes more than 5 s. */
   async stop(): Promise<void> {
     if (this.#isOver) return;
