@@ -264,6 +264,21 @@ test("a Worker that keeps too much memory is ended and made anew", async () => {
   assert.ok(seen.filter((length) => length === 20).length >= 2, "a fresh isolate begins anew");
 });
 
+test("garbage that V8 has not collected yet does not count against a Worker", async () => {
+  const running = await start({
+    main: {
+      code: `export default { async fetch(request) { return Response.json((await request.json()).length); } };`,
+      limits: { memoryMb: 16 },
+    },
+  });
+  const body = JSON.stringify(new Array(20_000).fill("some text here"));
+  for (let round = 0; round < 30; round++) {
+    const asks = Array.from({ length: 8 }, () => collect(running.worker(), { method: "POST", body }));
+    for (const answer of await Promise.all(asks)) assert.equal(answer.text, "20000");
+  }
+  assert.equal(running.counter('sluice_isolate_cold_starts_total{worker="main"}'), 1);
+});
+
 test("a Worker that fails to start gives each client an error, and says once why", async () => {
   const running = await start(
     `const x: string[] = []; throw new Error("at start " + x.length); export default {};`,

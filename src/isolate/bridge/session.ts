@@ -221,7 +221,7 @@ export class Session implements Enterable, Holder {
     }
     this.soleOwner = 0;
     if (this.isOver) return;
-    if (this.#limits.memoryExceeded(() => this.#guest.heapBytes)) {
+    if (this.#limits.memoryExceeded(guest)) {
       const { memoryMb } = this.owner.limits;
       this.exceeded("memory", "worker_memory_exceeded", `it held more than ${memoryMb} MB of memory`);
       return;
