@@ -9,7 +9,7 @@ export interface Holder {
 
 /** Milliseconds between two looks after entries that were short; a look costs some 20 µs. */
 const INTERVAL_MS = 50;
-/** Memory comes back to the system only after a while, so the next is not ended at once. */
+/** Memory comes back to the system only after a while: for so long the next is ended only if the process still grows. */
 const PAUSE_MS = 1000;
 /** Whoever grew by less than this is not the one. */
 const LEAST = 192 * 1024 * 1024;
@@ -27,6 +27,8 @@ export class Pressure {
   #last = 0;
   #lookedAt = 0;
   #pausedUntil = 0;
+  /** How large the process was when one was ended last. */
+  #highest = 0;
 
   /** @param limit in bytes; 0 is none. @param resident bytes of this process */
   constructor(limit: number, now: () => number, resident: () => number = process.memoryUsage.rss) {
@@ -46,7 +48,7 @@ export class Pressure {
     this.#last = resident;
     holder.grown = Math.max(0, holder.grown + growth);
     this.#holders.add(holder);
-    if (resident < this.#limit || now < this.#pausedUntil) return;
+    if (resident < this.#limit || (now < this.#pausedUntil && resident <= this.#highest)) return;
     let largest = holder;
     for (const each of this.#holders) {
       if (each.isOver) this.#holders.delete(each);
@@ -54,6 +56,7 @@ export class Pressure {
     }
     if (largest.grown < LEAST || largest.isOver) return;
     this.#pausedUntil = now + PAUSE_MS;
+    this.#highest = resident;
     this.#holders.delete(largest);
     largest.tooLarge(resident);
   }
