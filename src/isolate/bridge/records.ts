@@ -1,28 +1,20 @@
-import { createHash, webcrypto } from "node:crypto";
 import { newErrorId } from "../../errors/error-id.ts";
 import { type ErrorCode, errorCodes, ProxyError } from "../../errors/proxy-error.ts";
 import { type BodySource, BytesBody } from "../../http/body.ts";
-import { type HeaderBlock, validName, validValue } from "../../http/header-block.ts";
-import { RequestHead, ResponseHead } from "../../http/message.ts";
+import { validValue } from "../../http/header-block.ts";
+import { ResponseHead } from "../../http/message.ts";
 import * as wire from "../../wire/ops.ts";
 import { cleanHeaders } from "./clean-headers.ts";
+import { GuestCalls } from "./guest-calls.ts";
 import { GuestFetch, noClient } from "./guest-fetch.ts";
 import { GuestSocket } from "./guest-socket.ts";
+import { parseTarget, requestHead } from "./guest-target.ts";
 import type { HeldBody } from "./held-body.ts";
 import { type Drained, demandNew, OutboxReader } from "./outbox.ts";
 import type { Session } from "./session.ts";
 import { splitBody } from "./split-body.ts";
 
 const levels = ["debug", "info", "warn", "error"] as const;
-const algorithms: Readonly<Record<string, string>> = {
-  "SHA-1": "sha1",
-  "SHA-256": "sha256",
-  "SHA-384": "sha384",
-  "SHA-512": "sha512",
-  MD5: "md5",
-};
-/** Inputs up to this many bytes are hashed at once; a thread costs more. */
-const HASH_HERE = 16_384;
 const MAX_TIMERS = 10_000;
 /** Characters of one message in the log. */
 const MAX_LOGGED = 32_768;
@@ -40,13 +32,13 @@ const passedCodes: ReadonlySet<string> = new Set(
 /** Carries out what a guest asks for. Every value in a record is hostile until it is checked. */
 export class Records {
   readonly #session: Session;
-  /** Inputs of calls that come in several pieces. */
-  readonly #inputs: Map<number, Uint8Array[]> = new Map();
+  readonly #calls: GuestCalls;
   /** Fetches that no exchange is known for, since the isolate was last idle. */
   #unowned = 0;
 
   constructor(session: Session) {
     this.#session = session;
+    this.#calls = new GuestCalls(session);
   }
 
   /** @throws Error when the records are not well formed: then the guest's runtime is broken. */
@@ -148,7 +140,7 @@ export class Records {
         return;
       }
       case wire.OUT_CALL:
-        this.#call(reader);
+        this.#calls.call(reader);
         return;
       case wire.OUT_ACCEPT: {
         const incoming = session.incoming.get(reader.int());
@@ -410,62 +402,6 @@ export class Records {
     };
     session.timers.set(id, setTimeout(fire, Math.max(0, ms)));
   }
-
-  #call(reader: OutboxReader): void {
-    const session = this.#session;
-    const id = reader.int();
-    const operation = reader.int();
-    const piece = reader.bytes(reader.int(), reader.int());
-    const name = reader.text();
-    const before = this.#inputs.get(id);
-    if (operation === 0) {
-      if (before === undefined) this.#inputs.set(id, [piece]);
-      else before.push(piece);
-      return;
-    }
-    this.#inputs.delete(id);
-    const input = before === undefined ? piece : Buffer.concat([...before, piece]);
-    const algorithm = algorithms[name];
-    if (operation !== wire.CALL_DIGEST || algorithm === undefined) {
-      this.#callFailed(id, "cannot digest: the algorithm is not known");
-      return;
-    }
-    if (input.length <= HASH_HERE || name === "MD5") {
-      this.#callAnswered(id, createHash(algorithm).update(input).digest());
-      return;
-    }
-    const { length } = input;
-    if (!session.buffer.take(length)) {
-      this.#callFailed(id, "cannot digest: too much is being digested already");
-      return;
-    }
-    session.calls++;
-    webcrypto.subtle.digest(name, input as Uint8Array<ArrayBuffer>).then(
-      (digest) => {
-        session.calls--;
-        session.buffer.give(length);
-        this.#callAnswered(id, new Uint8Array(digest));
-      },
-      () => {
-        session.calls--;
-        session.buffer.give(length);
-        this.#callFailed(id, "cannot digest: the hash failed");
-      },
-    );
-  }
-
-  #callAnswered(id: number, bytes: Uint8Array): void {
-    this.#session.inbox.chunk(wire.IN_RESULT, id, bytes, 0);
-    this.#session.touch();
-  }
-
-  #callFailed(id: number, message: string): void {
-    const { inbox } = this.#session;
-    const at = inbox.begin(wire.IN_CALL_FAILED, 2, 0);
-    inbox.ints[at] = id;
-    inbox.ints[at + 1] = inbox.text(message);
-    this.#session.touch();
-  }
 }
 
 /** A guest's text as the log takes it. */
@@ -475,44 +411,6 @@ function cut(text: string): string {
 
 function unread(): ProxyError {
   return new ProxyError("client_disconnected", "cannot use the body: nobody reads it");
-}
-
-/** The request that a guest describes, or null when it is not a valid one. */
-function requestHead(method: string, url: string, headers: HeaderBlock | null): RequestHead | null {
-  // CONNECT makes a tunnel of the connection, which no request of a Worker may (RFC 9110 §9.3.6).
-  if (headers === null || !validName(method) || method === "CONNECT") return null;
-  const secure = url.startsWith("https://");
-  if (!secure && !url.startsWith("http://")) return null;
-  const from = secure ? 8 : 7;
-  let end = url.indexOf("#", from);
-  if (end < 0) end = url.length;
-  let slash = from;
-  for (; slash < end; slash++) {
-    const code = url.charCodeAt(slash);
-    if (code === 47 || code === 63) break;
-    // No userinfo, and nothing that could end the line or the field (RFC 9112 §3.2).
-    if (code <= 32 || code >= 127 || code === 64 || code === 92) return null;
-  }
-  for (let at = slash; at < end; at++) {
-    const code = url.charCodeAt(at);
-    if (code <= 32 || code >= 127) return null;
-  }
-  const authority = url.slice(from, slash);
-  if (authority === "") return null;
-  const target = url.charCodeAt(slash) === 47 ? url.slice(slash, end) : `/${url.slice(slash, end)}`;
-  return new RequestHead(method, secure ? "https" : "http", authority, target, headers);
-}
-
-/** `host:port` or `[v6]:port`. */
-function parseTarget(address: string): { host: string; port: number } | null {
-  const colon = address.lastIndexOf(":");
-  const digits = address.slice(colon + 1);
-  if (colon <= 0 || !/^\d{1,5}$/.test(digits)) return null;
-  const port = Number(digits);
-  const bracketed = address.startsWith("[") && address[colon - 1] === "]";
-  const host = bracketed ? address.slice(1, colon - 1) : address.slice(0, colon);
-  const plain = bracketed ? /^[0-9a-fA-F:.]+$/.test(host) : /^[A-Za-z0-9._-]+$/.test(host);
-  return plain && port >= 1 && port <= 65535 ? { host, port } : null;
 }
 
 function clientOf(incoming: NonNullable<ReturnType<Session["incoming"]["get"]>>): GuestFetch["client"] {
