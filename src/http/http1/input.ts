@@ -87,6 +87,10 @@ export class Input {
 
   /** Everything unread, which is then read. */
   takeAll(): Uint8Array {
+    if (this.size === 0 && this.#queue.length === 0) {
+      this.clear();
+      return nothing;
+    }
     const rest = this.size === 0 ? [] : [this.bytes.subarray(this.start, this.end)];
     rest.push(...this.#queue);
     this.clear();
