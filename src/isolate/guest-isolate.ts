@@ -329,7 +329,7 @@ export class GuestIsolate {
       const context = isolate.createContextSync();
       setFlagsFromString("--no-expose-gc");
       const collect = context.global.getSync("gc", { reference: true }) as ivm.Reference<() => void>;
-      collect.applySync(undefined, []);
+      collect.applySync(undefined, [], { timeout: MAX_COLLECT });
       collect.release();
       context.release();
     } catch {
