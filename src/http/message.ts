@@ -37,8 +37,13 @@ export class RequestHead {
     this.acceptsTrailers = false;
   }
 
+  /**
+   * The target URI. `*` is no part of it (RFC 9112 §3.3), and without an authority it names `localhost`: appended as they
+   * are, the one would become part of the host, and the other would let the path's first segment be read as one.
+   */
   get url(): string {
-    return `${this.scheme}://${this.authority}${this.target}`;
+    const target = this.target === "*" ? "/" : this.target;
+    return `${this.scheme}://${this.authority === "" ? "localhost" : this.authority}${target}`;
   }
 }
 

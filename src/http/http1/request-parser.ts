@@ -35,7 +35,8 @@ export class RequestParser extends MessageParser implements RequestParserApi {
 
   protected readonly startLineBytes: number;
   protected readonly skipsEmptyLine = true;
-  readonly #scheme: "http" | "https";
+  /** Of the connection; what a target says goes into `head` only. */
+  readonly scheme: "http" | "https";
   /** Ends of method and target, from the start of the head. */
   #methodEnd = 0;
   #targetEnd = 0;
@@ -44,7 +45,7 @@ export class RequestParser extends MessageParser implements RequestParserApi {
   constructor(limits: ParserLimits, scheme: "http" | "https" = "http") {
     super(limits);
     this.startLineBytes = MAX_METHOD_BYTES + limits.targetBytes + REST_OF_LINE_BYTES;
-    this.#scheme = scheme;
+    this.scheme = scheme;
     this.head = new RequestHead("GET", scheme, "", "/");
   }
 
@@ -69,7 +70,7 @@ export class RequestParser extends MessageParser implements RequestParserApi {
   protected readHead(text: string): BodyKind {
     const { fields, minor } = this;
     const method = text.slice(0, this.#methodEnd);
-    const head = new RequestHead(method, this.#scheme, "", "", new HeaderBlock(fields.text));
+    const head = new RequestHead(method, this.scheme, "", "", new HeaderBlock(fields.text));
     this.head = head;
     this.#checkHost();
     this.#readTarget(head, text.slice(this.#methodEnd + 1, this.#targetEnd));

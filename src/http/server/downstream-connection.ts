@@ -354,7 +354,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
     this.#exchange = exchange;
     this.#clock.begin(timeouts.request > 0 ? now + timeouts.request : Number.POSITIVE_INFINITY);
     this.#probes = 0;
-    const refusal = openRequest(server, head, parser.form, length);
+    const refusal = openRequest(server, head, parser.form, parser.scheme, length);
     if (refusal !== null) {
       exchange.fail(refusal);
     } else if (parser.form === "authority") {

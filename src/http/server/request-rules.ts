@@ -9,6 +9,7 @@ import type { HttpServer } from "./http-server.ts";
  * web page could make a browser send requests to a forward proxy as if it were a site. A host-style socket takes paths
  * and full URLs (RFC 9112 §3.2.2) and refuses CONNECT, since it serves its own sites and opens no way to others.
  *
+ * @param scheme of the connection.
  * @param length of the body; -1 when it is not announced.
  * @returns why the request is refused, or null.
  */
@@ -16,6 +17,7 @@ export function openRequest(
   server: HttpServer,
   head: RequestHead,
   form: "origin" | "absolute" | "authority" | "asterisk",
+  scheme: "http" | "https",
   length: number,
 ): ProxyError | null {
   const { style, limits, forwardedProtoHeader } = server.config;
@@ -31,7 +33,12 @@ export function openRequest(
     }
   } else if (form === "authority") {
     return new ProxyError("method_not_allowed", "cannot open a tunnel: the socket is no forward proxy");
-  } else if (forwardedProtoHeader !== undefined) {
+  } else {
+    // A client that wrote https:// without TLS would pass for one that has it, to Workers and to the application behind
+    // (RFC 9110 §7.4). Only the connection can tell, or the header of a load balancer.
+    head.scheme = scheme;
+  }
+  if (style === "host" && forwardedProtoHeader !== undefined) {
     const proto = head.headers.get(forwardedProtoHeader)?.toLowerCase();
     if (proto === "https" || proto === "http") head.scheme = proto;
     head.headers.delete(forwardedProtoHeader);
