@@ -26,6 +26,12 @@ const ownFields: ReadonlySet<string> = new Set([
   ...["content-length", "host", "expect", "proxy-authorization"],
 ]);
 
+/**
+ * Interim responses before one final response (RFC 9110 §15.2). They wait for no reader, so a flood of them would pile up in
+ * memory for a client that does not read.
+ */
+const maxInterim = 32;
+
 /** Methods that may be sent twice (RFC 9110 §9.2.2). */
 const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
@@ -46,6 +52,7 @@ export class NetworkExchange implements Dispatcher.DispatchHandler, BodySource, 
   #status = 0;
   #untilClose = false;
   #retried = false;
+  #interim = 0;
   /** The response's head has been handed on. */
   #responded = false;
   #done = false;
@@ -118,6 +125,12 @@ export class NetworkExchange implements Dispatcher.DispatchHandler, BodySource, 
       return;
     }
     if (status < 200) {
+      if (++this.#interim > maxInterim) {
+        const flood = new ProxyError("upstream_malformed", "cannot read the response: too many interim ones");
+        this.#fail(flood);
+        controller.abort(flood);
+        return;
+      }
       this.#exchange.inform(fields.head);
       return;
     }

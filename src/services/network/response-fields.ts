@@ -31,6 +31,7 @@ const ownFields: ReadonlySet<string> = new Set([
  * @throws ProxyError upstream_malformed when the body's end is in doubt (RFC 9112 §6.3, §11.2).
  */
 export function readResponse(status: number, reason: string, raw: unknown): ResponseFields {
+  if (status < 100 || status > 599) throw malformed("its status is not 100 to 599");
   const lines = toLines(raw);
   const dropped = namedByConnection(lines);
   let text = "";
