@@ -490,6 +490,19 @@ test("what waitUntil was given goes on when the client leaves", async () => {
   for (const exchange of held) origin.handle(exchange);
 });
 
+test("a promise given to waitUntil that never settles keeps nothing on the host", async () => {
+  const running = await start(
+    `export default { fetch(request, env, ctx) {
+      ctx.waitUntil(new Promise(() => {}));
+      if (request.url.endsWith("/hung")) return new Promise(() => {});
+      return new Response("answered");
+    } };`,
+  );
+  assert.equal((await collect(running.worker(), {})).text, "answered");
+  assert.equal((await collect(running.worker(), { target: "/hung" })).error?.code, "worker_hung");
+  assert.equal(running.worker().inHand, 0);
+});
+
 test("clone reads a body twice", async () => {
   const answer = await run(
     `export default { async fetch(request, env) {

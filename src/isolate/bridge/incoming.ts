@@ -51,7 +51,6 @@ abstract class Incoming {
     this.settled = true;
     if (this.wallTimer !== null) clearTimeout(this.wallTimer);
     this.wallTimer = null;
-    this.session.incomingSettled();
     return true;
   }
 }

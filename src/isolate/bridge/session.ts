@@ -82,7 +82,6 @@ export class Session implements Enterable, Holder {
   #batch: Batch | null = null;
   #lastIncoming = 0;
   #scheduled = false;
-  #unsettled = 0;
 
   /** @throws StartFailure when the Worker cannot be started. */
   constructor(owner: SessionOwner, worker: CompiledWorker, start: GuestStart) {
@@ -229,7 +228,7 @@ export class Session implements Enterable, Holder {
     this.owner.turn.pressure.look(this, this.#limits.wasLong);
     if (this.isOver) return;
     if (this.#batch !== null || !this.inbox.isEmpty) this.touch();
-    else if (this.#unsettled > 0 || this.outs.size > 0) this.#endStuck();
+    else if (this.incoming.size > 0 || this.outs.size > 0) this.#endStuck();
   }
 
   fetchAnswered(fetch: GuestFetch, head: ResponseHead, body: BodySource | null): void {
@@ -311,10 +310,6 @@ export class Session implements Enterable, Holder {
 
   countIn(bytes: number): void {
     this.owner.countBytes("in", bytes);
-  }
-
-  incomingSettled(): void {
-    this.#unsettled--;
   }
 
   /** The client left before the answer: the guest hears of it, and what is known to be for it alone is stopped. */
@@ -404,7 +399,6 @@ export class Session implements Enterable, Holder {
 
   #add(incoming: Incoming): void {
     this.incoming.set(incoming.id, incoming);
-    this.#unsettled++;
     const { wallMs } = this.owner.limits;
     if (wallMs === 0) return;
     incoming.wallTimer = setTimeout(() => {
@@ -517,11 +511,12 @@ export class Session implements Enterable, Holder {
     }
     for (const incoming of [...this.incoming.values()]) {
       if (!incoming.entered || incoming.kind === "tunnel") continue;
-      incoming.fail(
-        new ProxyError("worker_hung", "cannot answer: the Worker waits for something that never comes", {
-          details: { worker: this.owner.name },
-        }),
-      );
+      if (!incoming.settled) {
+        const text = "cannot answer: the Worker waits for something that never comes";
+        incoming.fail(new ProxyError("worker_hung", text, { details: { worker: this.owner.name } }));
+      }
+      // Answered, and only a promise given to waitUntil is open, which nothing will settle.
+      this.done(incoming.id);
     }
     for (const out of [...this.outs.values()]) {
       out.finish(new ProxyError("worker_hung", "cannot go on with the body: the Worker's stream never ends"));

@@ -141,6 +141,11 @@ export class WorkerService implements LinkableService, SessionOwner {
     else session.connect(tunnel, entrypoint);
   }
 
+  /** Exchanges and tunnels that the isolate has been given and is not done with. */
+  get inHand(): number {
+    return this.#session?.incoming.size ?? 0;
+  }
+
   // What a session asks of its owner.
 
   ended(session: Session): void {
