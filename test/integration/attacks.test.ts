@@ -247,6 +247,9 @@ services:
     ["GET /evil.example/p HTTP/1.0\r\n\r\n", "http://localhost/evil.example/p"],
     ["GET //evil.example/p HTTP/1.1\r\nHost: site\r\n\r\n", "http://site//evil.example/p"],
     ["GET /@evil.example/p HTTP/1.1\r\nHost: site\r\n\r\n", "http://site/@evil.example/p"],
+    ["GET /a/../b/%2E%2e/c?d=/../e HTTP/1.1\r\nHost: site\r\n\r\n", "http://site/c?d=/../e"],
+    ["GET /a\\..\\b HTTP/1.1\r\nHost: site\r\n\r\n", "http://site/b"],
+    ["GET /a//%2f%61..;/.b/c.. HTTP/1.1\r\nHost: site\r\n\r\n", "http://site/a//%2f%61..;/.b/c.."],
     ["OPTIONS * HTTP/1.1\r\nHost: site\r\n\r\n", "http://site/"],
   ] as const) {
     const client = await RawHttp.open(t, url);

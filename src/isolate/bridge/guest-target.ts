@@ -1,5 +1,20 @@
 import { type HeaderBlock, validName } from "../../http/header-block.ts";
 import { RequestHead } from "../../http/message.ts";
+import { isPlainPath, pathEnd } from "../../http/path.ts";
+
+/** What the URL parser takes out of a path or reads as a slash: dot segments in any spelling, and backslashes. */
+const rewritten = /\\|\/(?:\.|%2e){1,2}(?:\/|$)/i;
+
+/**
+ * The URL of a request as a guest gets it: byte for byte, but for a path that `new URL` would turn into another. A Worker
+ * that judges `/secret/../public` as `/public` must not send on what the server behind may read as `/secret`.
+ */
+export function guestUrl(request: RequestHead): string {
+  const { url, target } = request;
+  const end = pathEnd(target);
+  if (isPlainPath(target, end) || !rewritten.test(target.slice(0, end))) return url;
+  return URL.parse(url)?.href ?? url;
+}
 
 /** The request that a guest describes, or null when it is not a valid one. */
 export function requestHead(method: string, url: string, headers: HeaderBlock | null): RequestHead | null {

@@ -10,6 +10,7 @@ import { GuestIsolate, type GuestStart } from "../guest-isolate.ts";
 import type { GuestFetch } from "./guest-fetch.ts";
 import { GuestOut } from "./guest-out.ts";
 import type { GuestSocket } from "./guest-socket.ts";
+import { guestUrl } from "./guest-target.ts";
 import { HeldBodies } from "./held-bodies.ts";
 import type { HeldBody } from "./held-body.ts";
 import { HostBuffer } from "./host-buffer.ts";
@@ -131,7 +132,7 @@ export class Session implements Enterable, Holder {
     ints[at + 6] = client.port;
     ints[at + 7] = client.secure ? 1 : 0;
     ints[at + 8] = inbox.text(request.method);
-    ints[at + 9] = inbox.text(request.url);
+    ints[at + 9] = inbox.text(guestUrl(request));
     ints[at + 10] = inbox.text(headers);
     ints[at + 11] = inbox.text(client.address);
     inbox.beginsExchange(id);
