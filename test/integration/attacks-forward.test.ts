@@ -165,7 +165,8 @@ services:
         asked.push(`GET http://x/ HTTP/1.1\r\nHost: x\r\nX-Url: http://${authority}/metrics`);
       for (const request of asked) {
         const got = await status(request);
-        assert.ok(got === 403 || got === 502, `${socket}: ${request}: ${got}`);
+        // 400: a spelling that only some readers take for an address.
+        assert.ok([400, 403, 502].includes(got), `${socket}: ${request}: ${got}`);
       }
     }
     for (const host of invalid) {

@@ -1,4 +1,4 @@
-import { isIPv6 } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
 
 const LETTER_OR_DIGIT = 1;
 const MARK = 2;
@@ -22,7 +22,7 @@ let lastValid = "";
 
 /**
  * Checks a host with an optional port, as in Host and in a URL (RFC 9112 §3.2, RFC 3986 §3.2). Userinfo, percent signs,
- * commas, empty labels and zone ids are refused: each is a way to name one host to us and another to the next recipient.
+ * commas, empty labels, zone ids and odd spellings of IPv4 addresses are refused: each is a way to name one host to us and another to the next recipient.
  * The port is 1 to 65535 in at most five digits, or left out with its colon.
  */
 export function validAuthority(text: string): boolean {
@@ -66,5 +66,17 @@ function validHost(host: string): boolean {
     if (code > 127 || nameTable[code] === 0 || (code === 0x2e && previous === 0x2e)) return false;
     previous = code;
   }
-  return true;
+  return !endsInNumber(host) || isIPv4(host);
+}
+
+/**
+ * True when a URL parser would read the host as an IPv4 address (WHATWG URL §3.5 "ends in a number"). Spellings that
+ * only some of them read, such as `0x7f.1` or `2130706433`, name one host to us and another to a Worker or an origin.
+ */
+function endsInNumber(host: string): boolean {
+  const end = host.endsWith(".") ? host.length - 1 : host.length;
+  const from = host.lastIndexOf(".", end - 1) + 1;
+  if (host.charCodeAt(from) < 48 || host.charCodeAt(from) > 57) return false;
+  const last = host.slice(from, end);
+  return /^(?:\d+|0[xX][0-9a-fA-F]*)$/.test(last);
 }
