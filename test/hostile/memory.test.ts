@@ -106,7 +106,7 @@ test("a Worker that keeps, entry by entry, what it is given ends for it, whateve
       },
     });
     let ended = false;
-    for (let i = 0; i < 200 && !ended; i++) {
+    for (let i = 0; i < 800 && !ended; i++) {
       await collect(bench.worker(), {});
       ended = bench.counter('sluice_worker_limit_hits_total{worker="main",limit="memory"}') > 0;
       await new Promise((done) => setTimeout(done, 2));
