@@ -10,10 +10,10 @@ import { GuestIsolate, type GuestStart } from "../guest-isolate.ts";
 import type { GuestFetch } from "./guest-fetch.ts";
 import { GuestOut } from "./guest-out.ts";
 import type { GuestSocket } from "./guest-socket.ts";
-import { guestUrl } from "./guest-target.ts";
 import { HeldBodies } from "./held-bodies.ts";
 import type { HeldBody } from "./held-body.ts";
 import { HostBuffer } from "./host-buffer.ts";
+import { writeConnect, writeRequest, writeResponse } from "./in-records.ts";
 import { type Batch, Inbox } from "./inbox.ts";
 import { type Entrypoint, IncomingRequest, IncomingTunnel } from "./incoming.ts";
 import { Limits, type LimitValues } from "./limits.ts";
@@ -45,8 +45,6 @@ export interface SessionOwner {
 }
 
 type Incoming = IncomingRequest | IncomingTunnel;
-
-const versions: Readonly<Record<string, number>> = { "HTTP/1.0": 10, "HTTP/1.1": 11, "HTTP/2": 20 };
 
 /** Bytes that a guest may hand over in one entry: they lie in the host's memory, which no limit of the guest counts. */
 const MAX_DRAINED = 64 * 1024 * 1024;
@@ -111,31 +109,9 @@ export class Session implements Enterable, Holder {
     this.#add(incoming);
     exchange.handler = incoming;
 
-    const { request, client } = exchange;
-    let headers = request.headers.text;
-    let body = 0;
-    const length = exchange.bodyLength;
-    if (exchange.hasBody) {
-      body = this.bodies.hold(exchange, id, "named").id;
-      if (length >= 0) headers = `Content-Length: ${length}\r\n${headers}`;
-    }
-    if (request.authority !== "") headers = `Host: ${request.authority}\r\n${headers}`;
-    const { inbox } = this;
-    const at = inbox.begin(wire.IN_REQUEST, 12, id);
-    const { ints } = inbox;
-    ints[at] = id;
-    ints[at + 1] = handler;
-    ints[at + 2] = event === "test" ? 1 : 0;
-    ints[at + 3] = versions[client.httpVersion] ?? 11;
-    ints[at + 4] = body;
-    ints[at + 5] = length > 0x7fffffff ? -1 : length;
-    ints[at + 6] = client.port;
-    ints[at + 7] = client.secure ? 1 : 0;
-    ints[at + 8] = inbox.text(request.method);
-    ints[at + 9] = inbox.text(guestUrl(request));
-    ints[at + 10] = inbox.text(headers);
-    ints[at + 11] = inbox.text(client.address);
-    inbox.beginsExchange(id);
+    const body = exchange.hasBody ? this.bodies.hold(exchange, id, "named").id : 0;
+    writeRequest(this.inbox, id, handler, event, exchange, body);
+    this.inbox.beginsExchange(id);
     this.touch();
   }
 
@@ -146,18 +122,8 @@ export class Session implements Enterable, Holder {
     const relay = new Relay();
     this.#add(new IncomingTunnel(this, id, entrypoint, tunnel, relay));
     const body = this.bodies.hold(relay, id, "socket").id;
-    const { inbox } = this;
-    const at = inbox.begin(wire.IN_CONNECT, 6, id);
-    const { ints } = inbox;
-    ints[at] = id;
-    ints[at + 1] = handler;
-    ints[at + 2] = body;
-    ints[at + 3] = tunnel.client.port;
-    ints[at + 4] = inbox.text(
-      `${tunnel.host.includes(":") ? `[${tunnel.host}]` : tunnel.host}:${tunnel.port}`,
-    );
-    ints[at + 5] = inbox.text(tunnel.client.address);
-    inbox.beginsExchange(id);
+    writeConnect(this.inbox, id, handler, tunnel, body);
+    this.inbox.beginsExchange(id);
     this.touch();
   }
 
@@ -240,17 +206,7 @@ export class Session implements Enterable, Holder {
       return;
     }
     const held = body === null ? null : this.bodies.hold(body, fetch.owner, fetch.tie);
-    const length = held === null ? head.announcedLength : held.length;
-    const headers = length >= 0 ? `${head.headers.text}Content-Length: ${length}\r\n` : head.headers.text;
-    const { inbox } = this;
-    const at = inbox.begin(wire.IN_RESPONSE, 6, fetch.owner);
-    const { ints } = inbox;
-    ints[at] = fetch.id;
-    ints[at + 1] = head.status;
-    ints[at + 2] = held === null ? 0 : held.id;
-    ints[at + 3] = length > 0x7fffffff ? -1 : length;
-    ints[at + 4] = inbox.text(head.reason);
-    ints[at + 5] = inbox.text(headers);
+    writeResponse(this.inbox, fetch.id, fetch.owner, head, held);
     this.touch();
   }
 
