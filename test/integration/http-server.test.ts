@@ -367,6 +367,20 @@ test("one line for the access log is written for each exchange", async (t) => {
   assert.equal(line?.bytes, 11);
 });
 
+test("the access log counts the body of an error too", async (t) => {
+  const proxy = await TestProxy.start(t, {
+    service: new FunctionService((exchange) => {
+      exchange.fail(new ProxyError("upstream_unreachable", "cannot connect"));
+    }),
+  });
+  const client = await proxy.dial(t);
+  client.send("GET /failed HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n");
+  const text = await client.end();
+  const [line] = proxy.context.accesses;
+  assert.equal(line?.status, 502);
+  assert.equal(line?.bytes, text.length - text.indexOf("\r\n\r\n") - 4);
+});
+
 test("connections over the limit are answered 503 and closed; the others go on", async (t) => {
   const proxy = await TestProxy.start(t, {
     service: new FunctionService(echo),

@@ -219,7 +219,9 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
     }
     exchange.keepAlive = error.source !== "downstream" && this.mayKeepAlive(exchange);
     const { request, minor, keepAlive } = exchange;
-    this.transport.text(errorAnswer(error, request, minor, keepAlive, this.server.date.text()));
+    const answer = errorAnswer(error, request, minor, keepAlive, this.server.date.text());
+    exchange.sent = answer.length - answer.indexOf("\r\n\r\n") - 4;
+    this.transport.text(answer);
     this.responseComplete(exchange);
   }
 
