@@ -4,6 +4,7 @@ import { ProxyError } from "../../src/errors/proxy-error.ts";
 import { type BodySource, BytesBody, Collector } from "../../src/http/body.ts";
 import type { ByteStream } from "../../src/http/exchange.ts";
 import { Relay } from "../../src/isolate/bridge/relay.ts";
+import type { Tunnel } from "../../src/services/service.ts";
 import { CollectedTunnel } from "./network-harness.ts";
 import { FakeService, to, WorkerBench } from "./worker-harness.ts";
 
@@ -42,6 +43,14 @@ function send(stream: ByteStream, content: string): void {
   source.pipe(stream.writable);
 }
 
+/** Nothing is left in hand: no exchange, socket, stream or body. Gives up after 2,000 turns. */
+async function empty(running: WorkerBench): Promise<void> {
+  for (let turn = 0; running.worker().inHand > 0; turn++) {
+    assert.ok(turn < 2000, `${running.worker().inHand} things are left in hand`);
+    await new Promise((done) => setImmediate(done));
+  }
+}
+
 test("a tunnel that a Worker hands on never enters the isolate", async () => {
   const far = pair();
   const origin = new FakeService(
@@ -66,6 +75,7 @@ test("a tunnel that a Worker hands on never enters the isolate", async () => {
   assert.equal(tunnel.stream?.readable, far.received);
   assert.equal(tunnel.stream?.writable, far.sent);
   assert.equal(running.logged("worker.log")[0]?.message, "example.com:443 192.0.2.9:40000");
+  await empty(running);
 });
 
 test("a tunnel that a Worker hands on is refused when its place refuses", async () => {
@@ -82,6 +92,35 @@ test("a tunnel that a Worker hands on is refused when its place refuses", async 
   running.worker().connect(tunnel);
   await tunnel.done;
   assert.equal(tunnel.refused?.code, "address_denied");
+  await empty(running);
+});
+
+test("a tunnel that is handed on before its place stands leaves nothing behind, whether that accepts, refuses or its client leaves", async () => {
+  const asked: Tunnel[] = [];
+  const origin = new FakeService(
+    "ORIGIN",
+    () => {},
+    (tunnel) => {
+      tunnel.onAbort = () => {};
+      asked.push(tunnel);
+    },
+  );
+  const running = await start(
+    `export default { connect(socket, env) { return env.ORIGIN.connect("place.example:1"); } };`,
+    origin,
+  );
+  for (const end of ["accept", "refuse", "leave"]) {
+    const tunnel = new CollectedTunnel("example.com", 443);
+    running.worker().connect(tunnel);
+    while (asked.length === 0) await new Promise((done) => setImmediate(done));
+    await new Promise((done) => setTimeout(done, 5));
+    const place = asked.pop();
+    if (end === "accept") place?.accept(pair().stream);
+    else if (end === "refuse") place?.refuse(new ProxyError("upstream_unreachable", "cannot connect"));
+    else tunnel.onAbort?.(new ProxyError("client_disconnected", "cannot go on: the client left"));
+    if (end !== "leave") await tunnel.done;
+    await empty(running);
+  }
 });
 
 test("a Worker refuses a tunnel with a response", async () => {
@@ -94,6 +133,7 @@ test("a Worker refuses a tunnel with a response", async () => {
   await tunnel.done;
   assert.equal(tunnel.refused?.code, "connect_refused");
   assert.equal(tunnel.refused?.status, 403);
+  await empty(running);
 });
 
 test("a Worker without a connect handler takes no tunnels", async () => {
@@ -105,6 +145,7 @@ test("a Worker without a connect handler takes no tunnels", async () => {
   running.worker().connect(tunnel);
   await tunnel.done;
   assert.equal(tunnel.refused?.code, "connect_unsupported");
+  await empty(running);
 });
 
 test("a Worker takes a tunnel itself and answers in it", async () => {
@@ -124,6 +165,7 @@ test("a Worker takes a tunnel itself and answers in it", async () => {
   assert.ok(tunnel.stream);
   send(tunnel.stream, "hello tunnel");
   assert.equal(await text(tunnel.stream.readable), "HELLO TUNNEL");
+  await empty(running);
 });
 
 test("a Worker reads and writes a socket that it opened", async () => {
@@ -150,4 +192,5 @@ test("a Worker reads and writes a socket that it opened", async () => {
   const { collect } = await import("./network-harness.ts");
   const answer = await collect(running.worker(), {});
   assert.equal(answer.text, "ping");
+  await empty(running);
 });

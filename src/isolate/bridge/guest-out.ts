@@ -13,6 +13,8 @@ export class GuestOut implements BodySource {
   readonly #session: Session;
   /** Hears of the first bytes, or the end, that wait for a sink. */
   onData: (() => void) | null = null;
+  /** Hears that nothing more will be written. */
+  onOver: (() => void) | null = null;
   #sink: BodySink | null = null;
   #queue: Uint8Array[] = [];
   #holding = false;
@@ -128,5 +130,6 @@ export class GuestOut implements BodySource {
     this.#isOver = true;
     this.#sink = null;
     this.#session.outEnded(this.id);
+    this.onOver?.();
   }
 }

@@ -1,4 +1,4 @@
-import type { ProxyError } from "../../errors/proxy-error.ts";
+import { ProxyError } from "../../errors/proxy-error.ts";
 import type { ByteStream, ClientFacts } from "../../http/exchange.ts";
 import type { Tunnel } from "../../services/service.ts";
 import * as wire from "../../wire/ops.ts";
@@ -19,6 +19,9 @@ export class GuestSocket implements Tunnel {
   readonly #out: GuestOut;
   #stream: ByteStream | null = null;
   #writing = false;
+  /** The handle of what it receives, while the guest has it. */
+  #heldBody = 0;
+  #outOver = false;
   #joined: Tunnel | null = null;
   #refused: ProxyError | null = null;
 
@@ -40,6 +43,10 @@ export class GuestSocket implements Tunnel {
     this.depth = depth;
     this.#out = out;
     out.onData = () => this.#startWriting();
+    out.onOver = () => {
+      this.#outOver = true;
+      this.#leaveIfOver();
+    };
   }
 
   /** It could not be opened. It is kept until its exchange is done, so that a tunnel it is joined to hears why. */
@@ -50,6 +57,7 @@ export class GuestSocket implements Tunnel {
   accept(stream: ByteStream): void {
     if (this.#joined !== null) {
       this.#joined.accept(stream);
+      this.#leave();
       return;
     }
     this.#stream = stream;
@@ -59,22 +67,28 @@ export class GuestSocket implements Tunnel {
     inbox.ints[at] = this.id;
     inbox.ints[at + 1] = held.id;
     this.#heldBody = held.id;
-    this.#session.socketOpened(this);
+    held.onGone = () => {
+      this.#heldBody = 0;
+      this.#leaveIfOver();
+    };
+    this.#session.touch();
     if (this.#out.hasData) this.#startWriting();
   }
-
-  #heldBody = 0;
 
   refuse(error: ProxyError): void {
     this.#refused = error;
     this.#session.socketRefused(this, error);
-    this.#joined?.refuse(error);
+    if (this.#joined !== null) {
+      this.#joined.refuse(error);
+      this.#leave();
+    } else this.#out.cancel(error);
   }
 
   /** The Worker returned this socket from its `connect` handler: `tunnel` gets the bytes, which never enter the isolate. */
   join(tunnel: Tunnel): void {
     if (this.#refused !== null) {
       tunnel.refuse(this.#refused);
+      this.#leave();
       return;
     }
     this.#joined = tunnel;
@@ -83,12 +97,13 @@ export class GuestSocket implements Tunnel {
       tunnel.onAbort = (error) => {
         passed?.(error);
         this.onAbort?.(error);
+        this.#leave();
       };
       return;
     }
     const readable = this.#session.bodies.release(this.#heldBody) ?? this.#stream.readable;
     tunnel.accept({ readable, writable: this.#stream.writable });
-    this.#session.socketClosed(this);
+    this.#leave();
   }
 
   /** The isolate is gone. */
@@ -98,6 +113,17 @@ export class GuestSocket implements Tunnel {
     else if (!this.#writing) this.#stream.writable.fail(error);
   }
 
+  /** Both directions are over. */
+  #leaveIfOver(): void {
+    if (this.#stream !== null && this.#outOver && this.#heldBody === 0) this.#leave();
+  }
+
+  /** The isolate has nothing more to do with it. */
+  #leave(): void {
+    this.#session.socketClosed(this);
+    if (!this.#outOver) this.#out.cancel(handedOn());
+  }
+
   #startWriting(): void {
     const stream = this.#stream;
     if (stream === null || this.#writing || this.#joined !== null) return;
@@ -105,4 +131,8 @@ export class GuestSocket implements Tunnel {
     stream.writable.attach(this.#out);
     this.#out.pipe(stream.writable);
   }
+}
+
+function handedOn(): ProxyError {
+  return new ProxyError("client_disconnected", "cannot write: the socket is a tunnel's now, or closed");
 }

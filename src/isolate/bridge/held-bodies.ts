@@ -78,6 +78,7 @@ export class HeldBodies {
     if (held === undefined) return;
     this.#bodies.delete(id);
     this.#session.incoming.get(held.owner)?.bodies?.delete(held);
+    held.onGone?.();
   }
 
   /**

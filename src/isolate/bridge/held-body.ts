@@ -23,6 +23,8 @@ export class HeldBody implements BodySink {
   readonly length: number;
   /** The sweep after which it was last touched; see `HeldBodies`. */
   touchedAt = 0;
+  /** Hears that the guest has it no more. */
+  onGone: (() => void) | null = null;
   readonly #session: Session;
   #source: BodySource | null;
   /** The body stays with its exchange until somebody wants it, so that an unread one can still go elsewhere. */

@@ -113,12 +113,25 @@ export class IncomingTunnel extends Incoming {
   /** What the client sends, as a body for the guest. */
   readonly fromClient: Relay;
 
-  constructor(session: Session, id: number, entrypoint: Entrypoint, tunnel: Tunnel, fromClient: Relay) {
+  /** The handle by which the guest knows `fromClient`. */
+  readonly #body: number;
+
+  constructor(
+    session: Session,
+    id: number,
+    entrypoint: Entrypoint,
+    tunnel: Tunnel,
+    fromClient: Relay,
+    body: number,
+  ) {
     super(session, id, entrypoint);
     this.tunnel = tunnel;
     this.fromClient = fromClient;
+    this.#body = body;
     tunnel.onAbort = (error) => {
-      if (this.settle()) this.session.incomingAborted(this, error);
+      if (!this.settle()) return;
+      session.bodies.forget(body);
+      session.incomingAborted(this, error);
     };
   }
 
@@ -131,7 +144,9 @@ export class IncomingTunnel extends Incoming {
   }
 
   fail(error: ProxyError): void {
-    if (this.settle()) this.tunnel.refuse(error);
+    if (!this.settle()) return;
+    this.session.bodies.forget(this.#body);
+    this.tunnel.refuse(error);
   }
 
   /** The Worker answered with a response, which refuses the tunnel. */
@@ -146,7 +161,9 @@ export class IncomingTunnel extends Incoming {
 
   /** Settles without an answer yet: another socket will give it. */
   join(): boolean {
-    return this.settle();
+    if (!this.settle()) return false;
+    this.session.bodies.forget(this.#body);
+    return true;
   }
 }
 

@@ -120,8 +120,8 @@ export class Session implements Enterable, Holder {
     const id = ++this.#lastIncoming;
     const handler = this.#entrypoint(entrypoint);
     const relay = new Relay();
-    this.#add(new IncomingTunnel(this, id, entrypoint, tunnel, relay));
     const body = this.bodies.hold(relay, id, "socket").id;
+    this.#add(new IncomingTunnel(this, id, entrypoint, tunnel, relay, body));
     writeConnect(this.inbox, id, handler, tunnel, body);
     this.inbox.beginsExchange(id);
     this.touch();
@@ -236,10 +236,6 @@ export class Session implements Enterable, Holder {
     this.touch();
   }
 
-  socketOpened(_socket: GuestSocket): void {
-    this.touch();
-  }
-
   socketRefused(socket: GuestSocket, error: ProxyError): void {
     this.tellFetchFailed(socket.id, socket.owner, error.code);
   }
@@ -344,6 +340,12 @@ export class Session implements Enterable, Holder {
   /** The handlers of each entrypoint. */
   get entrypoints(): ReadonlyMap<string, readonly string[]> {
     return this.#guest.entrypoints;
+  }
+
+  /** Everything that the isolate was given and is not done with. */
+  get inHand(): number {
+    const { incoming, fetches, sockets, outs, bodies, timers } = this;
+    return incoming.size + fetches.size + sockets.size + outs.size + bodies.size + timers.size;
   }
 
   get cpuTime(): number {

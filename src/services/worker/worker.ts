@@ -141,9 +141,9 @@ export class WorkerService implements LinkableService, SessionOwner {
     else session.connect(tunnel, entrypoint);
   }
 
-  /** Exchanges and tunnels that the isolate has been given and is not done with. */
+  /** Everything that the isolate was given and is not done with: exchanges, fetches, sockets, streams, bodies, timers. */
   get inHand(): number {
-    return this.#session?.incoming.size ?? 0;
+    return this.#session?.inHand ?? 0;
   }
 
   // What a session asks of its owner.
