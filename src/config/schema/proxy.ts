@@ -22,7 +22,6 @@ export const log = z
       }),
   })
   .meta({ id: "Log", title: "Log", description: "What is logged, and how." });
-export type LogConfig = z.output<typeof log>;
 
 export const proxy = z
   .strictObject({

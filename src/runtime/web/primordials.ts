@@ -25,7 +25,6 @@ export const ObjectSetPrototypeOf = Object.setPrototypeOf;
 export const ObjectIsEnumerable = uncurry<(self: object, key: PropertyKey) => boolean>(
   Object.prototype.propertyIsEnumerable,
 );
-export const ObjectKeys = Object.keys;
 export const ObjectHasOwn = Object.hasOwn;
 
 export const FunctionPrototype = Function.prototype;
