@@ -32,13 +32,10 @@ const { metafile } = await esbuild.build({
   logLevel: "warning",
 });
 const { runtime } = await bundleRuntime(runtimeSource);
-await writeFile(join(dist, "runtime.js"), runtime.code);
-await writeFile(join(dist, "runtime.js.map"), runtime.sourceMap);
+const runtimeText = JSON.stringify(runtime);
+await writeFile(join(dist, "runtime.json"), runtimeText);
 
-const bytes = Object.values(metafile.outputs).reduce(
-  (sum, output) => sum + output.bytes,
-  runtime.code.length,
-);
+const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, runtimeText.length);
 process.stderr.write(
   `dist: ${Object.keys(metafile.outputs).length + 1} files, ${Math.round(bytes / 1024)} KiB\n`,
 );

@@ -14,8 +14,8 @@ export const shardEntry = at(checkout ? "./shard/main.ts" : "./shard.js");
 /** What a shard starts as its watchdog thread. */
 export const watchdogEntry = at(checkout ? "./isolate/watchdog-thread.ts" : "./watchdog.js");
 
-/** The prebuilt guest runtime, with its source map beside it; null in a checkout, which bundles `runtimeSource`. */
-export const runtimeBundle: string | null = checkout ? null : at("./runtime.js");
+/** The prebuilt guest runtime as JSON; null in a checkout, which bundles `runtimeSource`. */
+export const runtimeBundle: string | null = checkout ? null : at("./runtime.json");
 
 /** The guest runtime's entry module; null in the published package. */
 export const runtimeSource: string | null = checkout ? at("./runtime/main.ts") : null;

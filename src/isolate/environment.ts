@@ -15,6 +15,14 @@ export interface CompiledWorker {
   readonly inputs: readonly string[];
 }
 
+/** The guest runtime after bundling. */
+export interface RuntimeScript {
+  /** A script whose completion value is the function `boot`, exported by src/runtime/main.ts. */
+  readonly code: string;
+  /** Scripts that are run in an isolate when it first asks for them, by name; see src/runtime/part.ts. */
+  readonly parts: Readonly<Record<string, string>>;
+}
+
 /** V8's code cache on disk. Cached data is trusted by V8, so entries are authenticated before they are handed out. */
 export interface CodeCache {
   get(source: string): Uint8Array | null;
@@ -30,8 +38,7 @@ export interface Watchdog {
 
 /** What isolates need of the shard that they live in. */
 export interface IsolateEnvironment {
-  /** The bundled guest runtime: a script (see src/runtime/main.ts). */
-  readonly runtime: { readonly code: string; readonly sourceMap: string };
+  readonly runtime: RuntimeScript;
   readonly codeCache: CodeCache;
   readonly watchdog: Watchdog;
   compiled(worker: string): CompiledWorker;

@@ -4,6 +4,8 @@ import ivm from "isolated-vm";
 import * as wire from "../wire/ops.ts";
 import { parseUrlForGuest, setUrlPartForGuest } from "../wire/url.ts";
 import type { CompiledWorker, IsolateEnvironment } from "./environment.ts";
+import { Natives } from "./natives/natives.ts";
+import { natives } from "./natives/registry.ts";
 
 /** How an entry ended. After anything but `ok` and `exception` the isolate is of no more use. */
 export type EntryResult = "ok" | "exception" | "timeout" | "memory" | "broken";
@@ -49,6 +51,7 @@ export class GuestIsolate {
   readonly #environment: IsolateEnvironment;
   readonly #index: number;
   #enter: ivm.Reference<(ints: number, text: string) => void> | null = null;
+  #definePart: ivm.Reference<(...parameters: unknown[]) => unknown> | null = null;
   readonly #arguments: [number, string] = [0, ""];
   readonly #options = { timeout: 0 };
   /** When the entry that runs should have ended, by `performance.now()`. */
@@ -105,7 +108,8 @@ export class GuestIsolate {
     const boot = this.#script(this.#environment.runtime.code, "sluice:runtime", context) as ivm.Reference<
       (...parameters: unknown[]) => unknown
     >;
-    const random = Buffer.from(this.#shared, wire.randomOffset, wire.RANDOM);
+    const scratch = Buffer.from(this.#shared, wire.scratchOffset, wire.SCRATCH);
+    const calls = new Natives(natives, scratch);
     const functions = boot.applySync(
       undefined,
       [
@@ -127,9 +131,16 @@ export class GuestIsolate {
         ),
         new ivm.Callback(
           this.#guarded((size: number) => {
-            if (size > 0 && size <= wire.RANDOM) randomFillSync(random, 0, size);
+            if (size > 0 && size <= wire.SCRATCH) randomFillSync(scratch, 0, size);
           }, undefined),
         ),
+        new ivm.Callback(
+          this.#guarded(
+            (name: string, amount: number, text: string) => calls.call(name, amount, text),
+            "!Error:the host has no time left",
+          ),
+        ),
+        new ivm.Callback(this.#guarded((name: string) => this.#loadPart(name, context), undefined)),
         new ivm.ExternalCopy(this.#shared).copyInto(),
         start.bindings,
         ...start.data.map((bytes) => new ivm.ExternalCopy(exactBuffer(bytes)).copyInto()),
@@ -139,6 +150,7 @@ export class GuestIsolate {
     boot.release();
     const get = (name: string): ivm.Reference<(...parameters: unknown[]) => unknown> =>
       functions.getSync(name, { reference: true }) as ivm.Reference<(...parameters: unknown[]) => unknown>;
+    this.#definePart = get("definePart");
     const prepare = get("prepare");
     const started = get("started");
     prepare.applySync(
@@ -163,6 +175,15 @@ export class GuestIsolate {
     prepare.release();
     started.release();
     functions.release();
+  }
+
+  /** Runs the script of a part of the runtime within the entry that asks for it, and hands over its completion value. */
+  #loadPart(name: string, context: ivm.Context): void {
+    const { parts } = this.#environment.runtime;
+    const code = Object.hasOwn(parts, name) ? parts[name] : undefined;
+    if (code === undefined) return;
+    const factory = this.#script(code, `sluice:${name}`, context);
+    this.#definePart?.applySync(undefined, [factory.derefInto({ release: true })], { timeout: 1000 });
   }
 
   /** Compiles with the code cache, runs, and gives a reference to the completion value. */
@@ -197,9 +218,10 @@ export class GuestIsolate {
    * Fills the code cache after the code has run: V8's own cache then gives back the script with all the functions that
    * were compiled lazily, ten times as much as right after compiling.
    */
-  #fillCache(worker: CompiledWorker): void {
+  #fillCache(worker: CompiledWorker | null): void {
+    if (this.#isolate.isDisposed) return;
     for (const [filename, code] of this.#uncached) {
-      const isModule = filename === worker.name && worker.syntax === "module";
+      const isModule = worker?.syntax === "module" && filename === worker.name;
       const options = { filename, produceCachedData: true };
       const compiled = isModule
         ? this.#isolate.compileModuleSync(code, options)
@@ -285,6 +307,7 @@ export class GuestIsolate {
     } finally {
       watchdog.leave();
       this.#arguments[1] = "";
+      if (this.#uncached.length > 0) this.#fillCache(null);
     }
   }
 

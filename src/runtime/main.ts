@@ -7,8 +7,10 @@ import { Outbound } from "./bridge/fetcher.ts";
 import { BodyReaders } from "./bridge/handle-body.ts";
 import { Handlers } from "./bridge/handlers.ts";
 import { HostCalls } from "./bridge/host-calls.ts";
+import { setNatives } from "./bridge/natives.ts";
 import { OutStreams } from "./bridge/out-streams.ts";
 import { ScriptListeners } from "./bridge/script-listeners.ts";
+import { definePart, setPartLoader } from "./part.ts";
 import { installGlobals } from "./web/globals.ts";
 import { setHost } from "./web/host.ts";
 import {
@@ -20,12 +22,14 @@ import {
   viewBuffer,
 } from "./web/primordials.ts";
 
-/** What the host enters, in this order; all of it may be called once but `enter`. */
+/** What the host enters, in this order; all of it may be called once but `enter` and `definePart`. */
 interface Entries {
   /** Takes the contents of the Worker's binary imports. */
   prepare(...assets: ArrayBuffer[]): void;
   /** After the Worker's global scope: gives JSON, either `{ problem }` or `{ entrypoints }` with the handlers of each. */
   started(isModule: boolean): string;
+  /** See part.ts; called while the guest waits for a part. */
+  definePart: typeof definePart;
   /** Runs the batch in the inbox; 0 integers go on with the one before. How far it came stands in the control integers. */
   enter(ints: number, text: string): void;
 }
@@ -42,6 +46,8 @@ export function boot(
   parseUrl: (input: string, base: string | null) => string,
   setUrlPart: (href: string, part: string, value: string) => string,
   random: (length: number) => void,
+  native: (name: string, amount: number, text: string) => number | string,
+  loadPart: (name: string) => void,
   shared: SharedArrayBuffer,
   bindings: string,
   ...data: ArrayBuffer[]
@@ -70,6 +76,8 @@ export function boot(
     handlers,
   });
 
+  setNatives(native, new Uint8Array(shared, wire.scratchOffset, wire.SCRATCH));
+  setPartLoader(loadPart);
   setHost({
     parseUrl,
     setUrlPart,
@@ -91,7 +99,7 @@ export function boot(
       random(length);
       const bytes = new ArrayBufferNative(length);
       // The shared memory reaches native code only: a patched method that saw it could write the bridge's records.
-      TypedArraySet(new Uint8ArrayNative(bytes), new Uint8ArrayNative(shared, wire.randomOffset, length));
+      TypedArraySet(new Uint8ArrayNative(bytes), new Uint8ArrayNative(shared, wire.scratchOffset, length));
       return bytes;
     },
     async digest(algorithm, bytes) {
@@ -131,6 +139,7 @@ export function boot(
       channel.flush();
       return JSONStringify({ entrypoints: handlers.entrypoints() });
     },
+    definePart,
     enter(ints, text) {
       dispatcher.enter(ints, text);
     },

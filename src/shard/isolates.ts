@@ -1,5 +1,11 @@
 import { DiskCodeCache } from "../isolate/code-cache.ts";
-import type { CodeCache, CompiledWorker, IsolateEnvironment, Watchdog } from "../isolate/environment.ts";
+import type {
+  CodeCache,
+  CompiledWorker,
+  IsolateEnvironment,
+  RuntimeScript,
+  Watchdog,
+} from "../isolate/environment.ts";
 import { TrustedStore } from "../isolate/trusted-store.ts";
 import { ThreadWatchdog } from "../isolate/watchdog.ts";
 import type { Logger } from "../observability/log.ts";
@@ -11,7 +17,7 @@ const softShare = 0.6;
 
 /** What the isolates of one shard share: the runtime, the compiled Workers, the code cache and the watchdog. */
 export class ShardIsolates implements IsolateEnvironment {
-  readonly runtime: { readonly code: string; readonly sourceMap: string };
+  readonly runtime: RuntimeScript;
   readonly codeCache: CodeCache;
   readonly watchdog: Watchdog;
   readonly softRssBytes: number;

@@ -1,5 +1,5 @@
 import type { ProxyConfig } from "../config/schema/proxy.ts";
-import type { CompiledWorker } from "../isolate/environment.ts";
+import type { CompiledWorker, RuntimeScript } from "../isolate/environment.ts";
 import type { LogSettings } from "../observability/process-log.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
 
@@ -11,7 +11,7 @@ export interface ShardInit {
   readonly shard: number;
   readonly config: ProxyConfig;
   readonly workers: readonly CompiledWorker[];
-  readonly runtime: { readonly code: string; readonly sourceMap: string };
+  readonly runtime: RuntimeScript;
   readonly quarantined: readonly string[];
   readonly log: LogSettings;
   /** Where the watchdog thread writes its last words before it ends the process. */

@@ -40,10 +40,10 @@ export async function prepareRevision(source: ConfigSource): Promise<Prepared> {
   const diagnostics = sortDiagnostics([...loaded.diagnostics, ...problems], loaded.files);
   const workers = bundles.flatMap(({ bundle }) => bundle.worker ?? []);
   const { config } = loaded;
-  const { code, sourceMap } = await runtime;
+  const script = await runtime;
   if (config === null || workers.length < bundles.length) return { revision: null, diagnostics, files };
   const shards = config.shards === "auto" ? availableParallelism() : config.shards;
-  return { revision: { config, workers, runtime: { code, sourceMap }, files, shards }, diagnostics, files };
+  return { revision: { config, workers, runtime: script, files, shards }, diagnostics, files };
 }
 
-const noRuntime = Promise.resolve({ code: "", sourceMap: "" });
+const noRuntime = Promise.resolve({ code: "", parts: {} });

@@ -1,12 +1,12 @@
 import type { ProxyConfig } from "../config/schema/proxy.ts";
-import type { CompiledWorker } from "../isolate/environment.ts";
+import type { CompiledWorker, RuntimeScript } from "../isolate/environment.ts";
 
 /** One immutable loaded configuration: everything that shards are built from. */
 export interface Revision {
   readonly config: ProxyConfig;
   /** In the order that fixes a Worker's index for the watchdog. */
   readonly workers: readonly CompiledWorker[];
-  readonly runtime: { readonly code: string; readonly sourceMap: string };
+  readonly runtime: RuntimeScript;
   /** Absolute paths of all files that it was made of, for `--watch`. */
   readonly files: readonly string[];
   /** How many shards run it. */

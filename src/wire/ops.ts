@@ -126,7 +126,7 @@ export const FAILED_FETCH = 4;
 export const CALL_DIGEST = 1;
 
 /**
- * Shared memory: the guest's inbox of integers, its outbox, both windows of bytes, a place for random bytes, and a few
+ * Shared memory: the guest's inbox of integers, its outbox, both windows of bytes, a scratch area for synchronous calls, and a few
  * integers that tell how far an entry came.
  */
 export const INTS = 16_384;
@@ -135,10 +135,11 @@ export const inboxOffset = 0;
 export const outboxOffset: number = INTS * 4;
 export const windowInOffset: number = INTS * 8;
 export const windowOutOffset: number = INTS * 8 + WINDOW;
-export const randomOffset: number = INTS * 8 + WINDOW * 2;
+/** Bytes of synchronous calls: random ones, and those of natives. */
+export const scratchOffset: number = INTS * 8 + WINDOW * 2;
 /** As many as one call of getRandomValues may ask for (Web Cryptography §10.1). */
-export const RANDOM = 65_536;
-export const controlOffset: number = randomOffset + RANDOM;
+export const SCRATCH = 65_536;
+export const controlOffset: number = scratchOffset + SCRATCH;
 
 // What stands in the control integers.
 
@@ -153,6 +154,13 @@ export const SLICE = 3;
 export const CONTROL = 4;
 
 export const sharedBytes: number = controlOffset + CONTROL * 4;
+
+// Steps of a synchronous call (src/isolate/natives/natives.ts) that are not natives themselves.
+
+/** The bytes in the scratch area are a piece of the next native's input. */
+export const NATIVE_FEED = "<";
+/** The next piece of the last native's result goes into the scratch area. */
+export const NATIVE_READ = ">";
 
 /** Bytes that the guest may write to an out before it waits for credit. */
 export const CREDIT = 262_144;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bundleRuntime, Guest } from "./harness.ts";
+import { bundleProgram, Guest } from "./harness.ts";
 
 const honoApp = `
   import { Hono } from "hono";
@@ -108,7 +108,7 @@ for (const [name, source] of [
   ["an itty-router", ittyApp],
 ] as const) {
   test(`${name} application answers the same in the isolate as in Node`, async () => {
-    const code = await bundleRuntime(source);
+    const code = await bundleProgram(source);
     const here = new Function(`${code}; return web.default;`)() as App;
     const expected = JSON.parse(JSON.stringify(await describe(here, requests)));
     const guest = await Guest.create();

@@ -3,6 +3,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import ivm from "isolated-vm";
+import type { RuntimeScript } from "../../src/isolate/environment.ts";
+import { bundleRuntime } from "../../src/isolate/loader/runtime.ts";
+import { Natives } from "../../src/isolate/natives/natives.ts";
+import { natives } from "../../src/isolate/natives/registry.ts";
+import * as wire from "../../src/wire/ops.ts";
 import { parseUrlForGuest, setUrlPartForGuest } from "../../src/wire/url.ts";
 
 /** What a test function gets, in Node and in the isolate alike; it must not refer to anything else of its file. */
@@ -53,44 +58,32 @@ function makeHelper(): Helper {
   };
 }
 
-const here = fileURLToPath(new URL(".", import.meta.url));
+const directory = fileURLToPath(new URL("../../src/runtime/", import.meta.url));
+const entry = fileURLToPath(new URL("./fixtures/web.ts", import.meta.url));
 
-/** The Web platform as one script, with what the bridge uses on `web`. */
-const entry = `
-  import { installGlobals } from "../../src/runtime/web/globals.ts";
-  import { setHost } from "../../src/runtime/web/host.ts";
-  import { fireTimer } from "../../src/runtime/web/timers.ts";
-  import { requestFromHost, takeRequestParts } from "../../src/runtime/web/request.ts";
-  import { responseFromHost, takeResponseParts } from "../../src/runtime/web/response.ts";
-  import { fromBlock, toBlock } from "../../src/runtime/web/headers.ts";
-  import { parsePlain } from "../../src/runtime/web/url-record.ts";
-  import { encodeUtf8 } from "../../src/runtime/web/utf8.ts";
-  export { installGlobals, setHost, fireTimer, requestFromHost, takeRequestParts, responseFromHost,
-    takeResponseParts, fromBlock, toBlock, parsePlain, encodeUtf8 };
-`;
+let bundled: Promise<RuntimeScript> | null = null;
 
-let bundled: Promise<string> | null = null;
-
-export function bundleRuntime(contents: string = entry, minify = false): Promise<string> {
-  const make = async (): Promise<string> => {
-    const result = await build({
-      stdin: { contents, resolveDir: here, loader: "ts" },
-      bundle: true,
-      write: false,
-      format: "iife",
-      globalName: "web",
-      platform: "neutral",
-      target: "es2024",
-      charset: "utf8",
-      minify,
-      mainFields: ["module", "main"],
-      conditions: ["workerd", "worker", "import"],
-    });
-    return result.outputFiles[0]?.text ?? "";
-  };
-  if (contents !== entry || minify) return make();
-  bundled ??= make();
+/** The Web platform and its parts, with what the bridge uses in the global `web`. */
+function loadWeb(): Promise<RuntimeScript> {
+  bundled ??= bundleRuntime(entry, directory).then(({ runtime }) => runtime);
   return bundled;
+}
+
+/** A program as one script that leaves its exports in the global `web`. */
+export async function bundleProgram(contents: string): Promise<string> {
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: fileURLToPath(new URL(".", import.meta.url)), loader: "ts" },
+    bundle: true,
+    write: false,
+    format: "iife",
+    globalName: "web",
+    platform: "neutral",
+    target: "es2024",
+    charset: "utf8",
+    mainFields: ["module", "main"],
+    conditions: ["workerd", "worker", "import"],
+  });
+  return outputFiles[0]?.text ?? "";
 }
 
 /** One isolate with the Web platform in it. */
@@ -103,20 +96,29 @@ export class Guest {
   readonly #pending = new Map<number, { resolve(value: string): void; reject(error: Error): void }>();
   #lastRun = 0;
 
-  private constructor(source: string) {
+  private constructor(script: RuntimeScript) {
     this.isolate = new ivm.Isolate({ memoryLimit: 256 });
     this.context = this.isolate.createContextSync();
-    this.context.evalSync(source, { filename: "runtime.js" });
-    this.#install();
+    this.context.evalSync(`globalThis.web = (${script.code.replace(/;\s*$/, "")})();`, {
+      filename: "runtime.js",
+    });
+    this.#install(script);
   }
 
   static async create(): Promise<Guest> {
-    return new Guest(await bundleRuntime());
+    return new Guest(await loadWeb());
   }
 
-  #install(): void {
+  #install(script: RuntimeScript): void {
+    const scratch = new SharedArrayBuffer(wire.SCRATCH);
+    const calls = new Natives(natives, new Uint8Array(scratch));
+    const definePart = this.context.evalSync("web.definePart", { reference: true }) as ivm.Reference<
+      (factory: unknown) => void
+    >;
     this.context.evalClosureSync(
-      `const [parseUrl, setUrlPart, log, setTimer, clearTimer, random, digest, report, settle] = [$0, $1, $2, $3, $4, $5, $6, $7, $8];
+      `const [parseUrl, setUrlPart, log, setTimer, clearTimer, random, digest, report, settle, native, loadPart, scratch] = [$0, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11];
+       web.setNatives(native, new Uint8Array(scratch));
+       web.setPartLoader(loadPart);
        web.setHost({
          parseUrl, setUrlPart, log, setTimer, clearTimer, random,
          async digest(algorithm, bytes) { return digest(algorithm, bytes.buffer); },
@@ -158,6 +160,13 @@ export class Guest {
           if (failed) waiting?.reject(new Error(text));
           else waiting?.resolve(text);
         }),
+        new ivm.Callback((name: string, amount: number, text: string) => calls.call(name, amount, text)),
+        new ivm.Callback((name: string) => {
+          const part = this.isolate.compileScriptSync(script.parts[name] ?? "null", { filename: name });
+          const factory = part.runSync(this.context, { reference: true }) as ivm.Reference<unknown>;
+          definePart.applySync(undefined, [factory.derefInto()]);
+        }),
+        new ivm.ExternalCopy(scratch).copyInto(),
       ],
     );
   }

@@ -64,8 +64,6 @@ export const runtimeOptions = {
   nodePaths: [],
   charset: "utf8",
   legalComments: "none",
-  sourcemap: "external",
-  sourcesContent: false,
   minifyWhitespace: true,
   minifySyntax: true,
   supported: { "dynamic-import": false },

@@ -2,25 +2,20 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { runtimeBundle, runtimeSource } from "../../paths.ts";
+import type { RuntimeScript } from "../environment.ts";
 import type { TrustedStore } from "../trusted-store.ts";
 import { build } from "./compiler.ts";
 import { optionsDigest, runtimeOptions } from "./options.ts";
+import { PartsBundler } from "./parts.ts";
 import { isCurrent, type Snapshot, takeSnapshot } from "./snapshot.ts";
 import { defaultStore, esbuildVersion } from "./stored.ts";
-
-/** The guest runtime: a script whose completion value is the function `boot`, exported by src/runtime/main.ts. */
-export interface RuntimeScript {
-  readonly code: string;
-  /** Source map (JSON text) from `code` to the runtime's files. */
-  readonly sourceMap: string;
-}
 
 interface StoredRuntime {
   readonly snapshot: Snapshot;
   readonly runtime: RuntimeScript;
 }
 
-const storedFormat = 1;
+const storedFormat = 2;
 
 /**
  * The guest runtime as isolates load it: from the published package, where it is prebuilt, or in a checkout bundled from
@@ -30,11 +25,7 @@ const storedFormat = 1;
  */
 export async function loadRuntime(store: TrustedStore | null = defaultStore()): Promise<RuntimeScript> {
   if (runtimeBundle !== null) {
-    const [code, sourceMap] = await Promise.all([
-      readFile(runtimeBundle, "utf8"),
-      readFile(`${runtimeBundle}.map`, "utf8"),
-    ]);
-    return { code, sourceMap };
+    return JSON.parse(await readFile(runtimeBundle, "utf8")) as RuntimeScript;
   }
   if (runtimeSource === null) throw new Error("cannot load the runtime: it is neither built nor in source");
   const key = `runtime ${storedFormat} ${esbuildVersion()} ${optionsDigest} ${runtimeSource}`;
@@ -51,15 +42,31 @@ export async function loadRuntime(store: TrustedStore | null = defaultStore()): 
 }
 
 /**
- * Bundles the guest runtime from its entry module, which exports `boot`.
+ * Bundles the guest runtime from its entry module, which exports `boot`, with the parts in `parts/` beside it.
  *
+ * @param directory of the runtime, when the entry is not in it.
  * @throws Error with each of esbuild's messages and its place.
  */
-export async function bundleRuntime(entry: string): Promise<{ runtime: RuntimeScript; inputs: string[] }> {
-  const directory = dirname(entry);
+export async function bundleRuntime(
+  entry: string,
+  directory: string = dirname(entry),
+): Promise<{ runtime: RuntimeScript; inputs: string[] }> {
+  const alone = await bundleMain(directory, `export { boot } from ${JSON.stringify(entry)};`);
+  const parts = new PartsBundler(directory);
+  if (parts.isEmpty) return { runtime: { code: alone.code, parts: {} }, inputs: alone.inputs };
+  const scripts = await parts.bundle(alone.inputs);
+  // Once more, now that it is known what the parts share of it.
+  const main = await bundleMain(directory, parts.entry(entry));
+  return {
+    runtime: { code: main.code, parts: scripts },
+    inputs: [...new Set([...main.inputs, ...parts.inputs])],
+  };
+}
+
+async function bundleMain(directory: string, contents: string): Promise<{ code: string; inputs: string[] }> {
   const outcome = await build({
     ...runtimeOptions,
-    entryPoints: [entry],
+    stdin: { contents, resolveDir: directory, sourcefile: "entry" },
     absWorkingDir: directory,
     outfile: resolve(directory, "runtime.js"),
   });
@@ -70,9 +77,10 @@ export async function bundleRuntime(entry: string): Promise<{ runtime: RuntimeSc
     throw new Error(`cannot bundle the runtime: ${reasons.join("; ")}`);
   }
   const { outputFiles, metafile } = outcome.result;
-  const output = (end: string) => outputFiles.find((file) => file.path.endsWith(end))?.text ?? "";
   return {
-    runtime: { code: output("runtime.js"), sourceMap: output("runtime.js.map") },
-    inputs: Object.keys(metafile.inputs).map((input) => resolve(directory, input)),
+    code: outputFiles[0]?.text ?? "",
+    inputs: Object.keys(metafile.inputs)
+      .filter((input) => input !== "entry")
+      .map((input) => resolve(directory, input)),
   };
 }

@@ -1,3 +1,4 @@
+import { part } from "../part.ts";
 import { AbortController, AbortSignal } from "./abort.ts";
 import { atob, btoa } from "./base64.ts";
 import { Blob, File } from "./blob.ts";
@@ -103,6 +104,28 @@ const operations = {
   structuredClone,
 };
 
+/** Interfaces that a Worker's first use brings in, by the part that holds them (see part.ts). */
+const lazyInterfaces: Readonly<Record<string, string>> = {};
+
+/** Each is defined by an accessor, which turns into an ordinary property when it is first read or written. */
+function defineLazy(scope: object, names: Readonly<Record<string, string>>): void {
+  const keys = ReflectOwnKeys(names) as string[];
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] as string;
+    const settle = (value: unknown): unknown => {
+      defineAll(scope, { __proto__: null, [key]: value }, false);
+      return value;
+    };
+    ObjectDefineProperty(scope, key, {
+      __proto__: null,
+      get: () => settle(part<Record<string, unknown>>(names[key] as string)[key]),
+      set: settle,
+      enumerable: false,
+      configurable: true,
+    } as PropertyDescriptor);
+  }
+}
+
 function defineAll(scope: object, members: Readonly<Record<string, unknown>>, enumerable: boolean): void {
   const keys = ReflectOwnKeys(members) as string[];
   for (let i = 0; i < keys.length; i++) {
@@ -132,6 +155,7 @@ export function installGlobals(scope: Record<string, unknown>): void {
   refuseToClone("ReadableStream", isReadableStream);
   refuseToClone("WritableStream", isWritableStream);
   defineAll(scope, interfaces, false);
+  defineLazy(scope, lazyInterfaces);
   defineAll(scope, operations, true);
   defineAll(scope, { self: scope }, true);
 }
