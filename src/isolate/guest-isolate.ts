@@ -10,10 +10,12 @@ import { natives } from "./natives/registry.ts";
 /** How an entry ended. After anything but `ok` and `exception` the isolate is of no more use. */
 export type EntryResult = "ok" | "exception" | "timeout" | "memory" | "broken";
 
-/** What the guest needs at its start beside the code: the bindings, in order, and the contents of data bindings. */
+/** What the guest needs at its start beside the code: bindings, in order, contents of data bindings, and options. */
 export interface GuestStart {
   readonly bindings: string;
   readonly data: readonly Uint8Array[];
+  /** JSON of what the config says of the Worker's global scope: `ScopeOptions` in src/runtime/web/globals.ts. */
+  readonly options: string;
 }
 
 /** A Worker did not start. `stack` is the guest's, unmapped. */
@@ -155,7 +157,10 @@ export class GuestIsolate {
     const started = get("started");
     prepare.applySync(
       undefined,
-      worker.assets.map((asset) => new ivm.ExternalCopy(exactBuffer(asset.bytes)).copyInto()),
+      [
+        start.options,
+        ...worker.assets.map((asset) => new ivm.ExternalCopy(exactBuffer(asset.bytes)).copyInto()),
+      ],
       {
         timeout: startupMs,
       },

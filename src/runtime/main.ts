@@ -11,21 +11,23 @@ import { setNatives } from "./bridge/natives.ts";
 import { OutStreams } from "./bridge/out-streams.ts";
 import { ScriptListeners } from "./bridge/script-listeners.ts";
 import { definePart, setPartLoader } from "./part.ts";
-import { installGlobals } from "./web/globals.ts";
+import { advanceClock } from "./web/clock.ts";
+import { applyOptions, installGlobals, type ScopeOptions } from "./web/globals.ts";
 import { setHost } from "./web/host.ts";
 import {
   ArrayBufferNative,
+  DateNow,
+  JSONParse,
   JSONStringify,
   ObjectDefineProperty,
   TypedArraySet,
   Uint8ArrayNative,
-  viewBuffer,
 } from "./web/primordials.ts";
 
 /** What the host enters, in this order; all of it may be called once but `enter` and `definePart`. */
 interface Entries {
-  /** Takes the contents of the Worker's binary imports. */
-  prepare(...assets: ArrayBuffer[]): void;
+  /** Fits the scope to the Worker. @param options ScopeOptions as JSON. @param assets contents of its binary imports. */
+  prepare(options: string, ...assets: ArrayBuffer[]): void;
   /** After the Worker's global scope: gives JSON, either `{ problem }` or `{ entrypoints }` with the handlers of each. */
   started(isModule: boolean): string;
   /** See part.ts; called while the guest waits for a part. */
@@ -102,9 +104,8 @@ export function boot(
       TypedArraySet(new Uint8ArrayNative(bytes), new Uint8ArrayNative(shared, wire.scratchOffset, length));
       return bytes;
     },
-    async digest(algorithm, bytes) {
-      const result = await calls.call(wire.CALL_DIGEST, algorithm, bytes);
-      return viewBuffer(result);
+    call(operation, text, bytes, handler) {
+      calls.call(operation, text, bytes, handler);
     },
     reportException(error) {
       dispatcher.exception(0, error);
@@ -116,7 +117,9 @@ export function boot(
 
   let exported: Record<string, unknown> | null = null;
   return {
-    prepare(...assets) {
+    prepare(options, ...assets) {
+      advanceClock(DateNow());
+      applyOptions(globalThis as unknown as Record<string, unknown>, JSONParse(options) as ScopeOptions);
       provide({
         hook(worker: Record<string, unknown>): void {
           exported = worker;

@@ -15,7 +15,7 @@ const work =
 
 /** A Worker whose requests were cheap for long, so that it gets large batches. */
 async function warmed(code: string, limits = {}): Promise<WorkerBench> {
-  bench = await WorkerBench.start({ main: { code, limits } });
+  bench = await WorkerBench.start({ main: { code, limits, preciseTimers: true } });
   const running = bench;
   for (let round = 0; round < 8; round++) {
     await Promise.all(Array.from({ length: 200 }, () => collect(running.worker(), {})));

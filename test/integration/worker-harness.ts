@@ -62,6 +62,8 @@ export interface WorkerSource {
   /** Other files of the Worker, by name. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
   readonly bindings?: Readonly<Record<string, BindingConfig>>;
+  readonly preciseTimers?: boolean;
+  readonly unsafeEval?: boolean;
   readonly limits?: Partial<Record<"cpuMs" | "memoryMb" | "subrequests" | "startupMs" | "wallMs", number>>;
 }
 
@@ -116,6 +118,8 @@ export class WorkerBench {
         ...(source.script ? { script: main } : { main }),
         compatibilityDate: "2026-01-01",
         limits: source.limits ?? {},
+        preciseTimers: source.preciseTimers,
+        unsafeEval: source.unsafeEval,
       });
       const config = { ...parsed, bindings: { ...source.bindings } };
       const outcome = await bundleWorker(name, config, { store: null });

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import ivm from "isolated-vm";
+import { CallFailure, type CallOperation, ThreadJob } from "../../src/isolate/calls/call.ts";
+import { callOperations } from "../../src/isolate/calls/operations.ts";
 import type { RuntimeScript } from "../../src/isolate/environment.ts";
 import { bundleRuntime } from "../../src/isolate/loader/runtime.ts";
 import { Natives } from "../../src/isolate/natives/natives.ts";
@@ -94,6 +96,10 @@ export class Guest {
   readonly exceptions: string[] = [];
   readonly #timers = new Map<number, NodeJS.Timeout>();
   readonly #pending = new Map<number, { resolve(value: string): void; reject(error: Error): void }>();
+  readonly #operations = callOperations({
+    buffer: { take: () => true, give() {} },
+    collect: () => {},
+  });
   #lastRun = 0;
 
   private constructor(script: RuntimeScript) {
@@ -116,15 +122,27 @@ export class Guest {
       (factory: unknown) => void
     >;
     this.context.evalClosureSync(
-      `const [parseUrl, setUrlPart, log, setTimer, clearTimer, random, digest, report, settle, native, loadPart, scratch] = [$0, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11];
+      `const handlers = new Map();
+       let lastCall = 0;
+       globalThis.endCall = (call, name, text, bytes) => {
+         const handler = handlers.get(call);
+         handlers.delete(call);
+         if (name === "") handler.done(text, new Uint8Array(bytes));
+         else handler.failed(web.errorOf(name, text));
+       };
+       const [parseUrl, setUrlPart, log, setTimer, clearTimer, random, call, report, settle, native, loadPart, scratch] = [$0, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11];
        web.setNatives(native, new Uint8Array(scratch));
        web.setPartLoader(loadPart);
        web.setHost({
          parseUrl, setUrlPart, log, setTimer, clearTimer, random,
-         async digest(algorithm, bytes) { return digest(algorithm, bytes.buffer); },
+         call(operation, text, bytes, handler) {
+           handlers.set(++lastCall, handler);
+           call(lastCall, operation, text, bytes.slice().buffer);
+         },
          reportException(error) { report(String(error && error.message !== undefined ? error.message : error)); },
        });
        web.installGlobals(globalThis);
+       web.applyOptions(globalThis, { unsafeEval: false, preciseTimers: true });
        const { then } = Promise.prototype;
        const { apply } = Reflect;
        const { stringify } = JSON;
@@ -147,9 +165,8 @@ export class Guest {
         new ivm.Callback((length: number) =>
           new ivm.ExternalCopy(new Uint8Array(randomBytes(length)).buffer).copyInto(),
         ),
-        new ivm.Callback((algorithm: string, bytes: ArrayBuffer) => {
-          const hash = createHash(algorithm.replace("-", "")).update(new Uint8Array(bytes)).digest();
-          return new ivm.ExternalCopy(new Uint8Array(hash).buffer).copyInto();
+        new ivm.Callback((call: number, operation: number, text: string, bytes: ArrayBuffer) => {
+          void this.#call(call, operation, text, new Uint8Array(bytes));
         }),
         new ivm.Callback((message: string) => {
           this.exceptions.push(message);
@@ -169,6 +186,25 @@ export class Guest {
         new ivm.ExternalCopy(scratch).copyInto(),
       ],
     );
+  }
+
+  async #call(call: number, operation: number, text: string, bytes: Uint8Array): Promise<void> {
+    // As the bridge does it: what the guest asks for is done after its entry.
+    await new Promise((resolve) => setImmediate(resolve));
+    const end = (name: string, result: string, buffer: ArrayBuffer): void => {
+      if (this.isolate.isDisposed) return;
+      const copy = new ivm.ExternalCopy(buffer).copyInto();
+      this.context.evalClosureSync("endCall($0, $1, $2, $3)", [call, name, result, copy]);
+    };
+    try {
+      const run = this.#operations.get(operation) as CallOperation;
+      const begun = run(text, bytes);
+      const result = begun instanceof ThreadJob ? await begun.start() : begun;
+      end("", result.text, new Uint8Array(result.bytes).buffer);
+    } catch (error) {
+      const known = error instanceof CallFailure;
+      end(known ? error.name : "OperationError", known ? error.message : `${error}`, new ArrayBuffer(0));
+    }
   }
 
   #setTimer(id: number, ms: number): void {

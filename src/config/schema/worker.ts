@@ -158,6 +158,24 @@ export const worker = z
       examples: ["internet"],
     }),
     limits: workerLimits.prefault({}),
+    preciseTimers: z
+      .boolean()
+      .default(false)
+      .meta({
+        description:
+          "The clock runs on while the Worker's code runs. By default `Date.now()` and `performance.now()` move on only when " +
+          "something reaches the Worker (a request, a response, a chunk, a timer), so that code cannot time what it does.",
+        examples: [true],
+      }),
+    unsafeEval: z
+      .boolean()
+      .default(false)
+      .meta({
+        description:
+          "Lets the Worker make code of text, with `eval` and `new Function`. Off by default: it turns a text that an attacker " +
+          "can choose into the Worker's own code.",
+        examples: [true],
+      }),
   })
   .meta({
     id: "Worker",

@@ -1,4 +1,5 @@
 import * as wire from "../../wire/ops.ts";
+import { advanceClock } from "../web/clock.ts";
 import { DateNow, JSONParse, StringSlice, TypedArraySet, Uint8ArrayNative } from "../web/primordials.ts";
 import { requestFromHost } from "../web/request.ts";
 import { isResponse, Response, takeResponseParts } from "../web/response.ts";
@@ -61,7 +62,9 @@ export class Dispatcher {
       this.#end = ints;
     }
     control[wire.RECORDS] = 0;
-    const until = DateNow() + (control[wire.SLICE] as number);
+    const now = DateNow();
+    advanceClock(now);
+    const until = now + (control[wire.SLICE] as number);
     channel.hold();
     try {
       this.#step();
@@ -78,7 +81,9 @@ export class Dispatcher {
     try {
       while (this.#next < this.#end) {
         await null;
-        if (DateNow() >= until) break;
+        const now = DateNow();
+        if (now >= until) break;
+        advanceClock(now);
         this.#step();
       }
     } catch (error) {
@@ -184,11 +189,14 @@ export class Dispatcher {
         fireTimer(first);
         return at + 2;
       case wire.IN_RESULT:
-        calls.answered(first, this.#bytes(second, third));
-        return at + 4;
-      case wire.IN_CALL_FAILED:
-        calls.failed(first, this.#piece(second));
+        calls.answered(first, this.#piece(second));
         return at + 3;
+      case wire.IN_CALL_FAILED:
+        calls.failed(first, this.#piece(second), this.#piece(third));
+        return at + 4;
+      case wire.IN_RESULT_BYTES:
+        calls.piece(first, this.#bytes(second, third));
+        return at + 4;
       default:
         throw new Error(`cannot read the batch: unknown record ${ints[at]}`);
     }

@@ -1,8 +1,8 @@
+import { clockNow } from "./clock.ts";
 import { viewBytes } from "./encoding.ts";
 import {
   ArrayBufferIsView,
   ArrayPush,
-  DateNow,
   isArrayBuffer,
   MathFloor,
   MathMax,
@@ -233,7 +233,7 @@ export class File extends Blob {
     super(parts, options);
     this.#name = toUSVString(name);
     const modified = options?.lastModified;
-    this.#lastModified = modified === undefined ? DateNow() : MathTrunc(+modified) || 0;
+    this.#lastModified = modified === undefined ? clockNow() : MathTrunc(+modified) || 0;
   }
 
   get name(): string {
@@ -250,7 +250,7 @@ export class File extends Blob {
 }
 
 /** A File over bytes that nobody changes any more. */
-export function makeFile(bytes: Uint8Array, name: string, type: string, lastModified = DateNow()): File {
+export function makeFile(bytes: Uint8Array, name: string, type: string, lastModified = clockNow()): File {
   return new File(internal as never, name, { bytes, type, lastModified } as never);
 }
 

@@ -25,8 +25,8 @@ function define(holder: object, key: PropertyKey, value: unknown): void {
 }
 
 /**
- * Takes from the global scope what would let a Worker past its limits: memory that V8 does not count, waiting that
- * blocks the shard, and code made of text.
+ * Takes from the global scope what would let a Worker past its limits: memory that V8 does not count, and waiting that
+ * blocks the shard.
  */
 export function confine(scope: Scope): void {
   const shared = scope["SharedArrayBuffer"] as { readonly prototype: object } | undefined;
@@ -37,7 +37,6 @@ export function confine(scope: Scope): void {
   Reflect.deleteProperty(Atomics, "waitAsync");
   Reflect.deleteProperty(Atomics, "pause");
   confineBuffers(scope);
-  confineCode(scope);
   confineWebAssembly(scope);
 }
 
@@ -61,8 +60,8 @@ function confineBuffers(scope: Scope): void {
   define(scope, "ArrayBuffer", FixedBuffer);
 }
 
-/** No code from text: `eval`, `Function` and its hidden siblings throw (CSP's refusal, EvalError). */
-function confineCode(scope: Scope): void {
+/** No code from text: `eval`, `Function` and its hidden siblings throw (CSP's refusal, EvalError). Cannot be undone. */
+export function confineCode(scope: Scope): void {
   const refuse = (): never => {
     throw new EvalError("cannot make code of text: it is not allowed in a Worker");
   };

@@ -2,7 +2,8 @@ import { part } from "../part.ts";
 import { AbortController, AbortSignal } from "./abort.ts";
 import { atob, btoa } from "./base64.ts";
 import { Blob, File } from "./blob.ts";
-import { confine } from "./confine.ts";
+import { freezeClocks, runClock } from "./clock.ts";
+import { confine, confineCode } from "./confine.ts";
 import { console } from "./console.ts";
 import { Crypto, crypto, SubtleCrypto } from "./crypto.ts";
 import { DOMException } from "./dom-exception.ts";
@@ -138,6 +139,21 @@ function defineAll(scope: object, members: Readonly<Record<string, unknown>>, en
       configurable: true,
     } as PropertyDescriptor);
   }
+}
+
+/** What a Worker's config decides about its global scope. */
+export interface ScopeOptions {
+  /** `eval` and `new Function` make code of text. */
+  readonly unsafeEval: boolean;
+  /** The clock runs on while code runs. */
+  readonly preciseTimers: boolean;
+}
+
+/** Fits the global scope to one Worker. Called once after `installGlobals`, before any code of the Worker runs. */
+export function applyOptions(scope: Record<string, unknown>, options: ScopeOptions): void {
+  if (!options.unsafeEval) confineCode(scope);
+  if (options.preciseTimers) runClock();
+  else freezeClocks(scope);
 }
 
 /**

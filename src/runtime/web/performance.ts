@@ -1,11 +1,11 @@
-import { DateNow } from "./primordials.ts";
+import { clockNow } from "./clock.ts";
 import { defineInterface, illegalConstructor, internal } from "./webidl.ts";
 
-const origin = DateNow();
+const origin = clockNow();
 
-/** Milliseconds since the isolate's start; no finer than Date.now, so that it serves no timing attack. */
+/** Milliseconds since the isolate's start, by the Worker's clock and no finer than it. */
 export function now(): number {
-  return DateNow() - origin;
+  return clockNow() - origin;
 }
 
 /** High Resolution Time §7, at the resolution of Date.now. */

@@ -1,11 +1,11 @@
-import type { BindingConfig, WorkerConfig, WorkerLimits } from "../../config/schema/worker.ts";
+import type { WorkerConfig, WorkerLimits } from "../../config/schema/worker.ts";
 import { newErrorId } from "../../errors/error-id.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
 import type { Entrypoint } from "../../isolate/bridge/incoming.ts";
 import { Session, type SessionOwner } from "../../isolate/bridge/session.ts";
 import type { Turn } from "../../isolate/bridge/turn.ts";
-import { StartFailure } from "../../isolate/guest-isolate.ts";
+import { type GuestStart, StartFailure } from "../../isolate/guest-isolate.ts";
 import { type GuestScript, guestScript, mapStack } from "../../isolate/stack.ts";
 import { metricKey } from "../../observability/metric-key.ts";
 import type { Traffic } from "../../observability/traffic.ts";
@@ -221,7 +221,7 @@ export class WorkerService implements LinkableService, SessionOwner {
   #begin(): Session {
     if (this.#session !== null) return this.#session;
     const { context } = this;
-    const session = new Session(this, context.isolates.compiled(this.name), startOf(this.#config.bindings));
+    const session = new Session(this, context.isolates.compiled(this.name), startOf(this.#config));
     this.#session = session;
     this.#failure = null;
     context.metrics.gauges.add(this.#coldStarts);
@@ -258,10 +258,7 @@ class WorkerEntry implements Service {
 }
 
 /** The bindings as the guest takes them: services by their number (0 is the global outbound), values as they are. */
-function startOf(bindings: Readonly<Record<string, BindingConfig>>): {
-  bindings: string;
-  data: Uint8Array[];
-} {
+function startOf({ bindings, unsafeEval, preciseTimers }: WorkerConfig): GuestStart {
   const records: unknown[] = [];
   const data: Uint8Array[] = [];
   let services = 0;
@@ -274,7 +271,7 @@ function startOf(bindings: Readonly<Record<string, BindingConfig>>): {
       data.push(Buffer.from(binding.data, "base64"));
     }
   }
-  return { bindings: JSON.stringify(records), data };
+  return { bindings: JSON.stringify(records), data, options: JSON.stringify({ unsafeEval, preciseTimers }) };
 }
 
 export const createWorker: ServiceFactory<WorkerConfig> = (name, config, context) =>
