@@ -37,10 +37,12 @@ export const IN_CREDIT = 12;
 export const IN_OUT_CANCELLED = 13;
 /** timer */
 export const IN_TIMER = 14;
-/** call, offset, length */
+/** call, lenText: it is done; its result is this text and the bytes that came before. */
 export const IN_RESULT = 15;
-/** call, lenMessage */
+/** call, lenName, lenMessage: what the guest throws */
 export const IN_CALL_FAILED = 16;
+/** call, offset, length: a piece of the bytes of its result. */
+export const IN_RESULT_BYTES = 17;
 
 // Guest to host.
 

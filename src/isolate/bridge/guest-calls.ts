@@ -1,21 +1,17 @@
-import { createHash, webcrypto } from "node:crypto";
 import * as wire from "../../wire/ops.ts";
+import { CallFailure, type CallOperation, CallResult, type ThreadJob } from "../calls/call.ts";
+import { callOperations } from "../calls/operations.ts";
+import { threads } from "../calls/threads.ts";
 import type { OutboxReader } from "./outbox.ts";
 import type { Session } from "./session.ts";
 
-const algorithms: Readonly<Record<string, string>> = {
-  "SHA-1": "sha1",
-  "SHA-256": "sha256",
-  "SHA-384": "sha384",
-  "SHA-512": "sha512",
-  MD5: "md5",
-};
-/** Inputs up to this many bytes are hashed at once; a thread costs more. */
-const HASH_HERE = 16_384;
+/** Calls that a guest may have open at a time. */
+const MAX_CALLS = 10_000;
 
 /** Work that a guest has native code do for it. */
 export class GuestCalls {
   readonly #session: Session;
+  #operations: ReadonlyMap<number, CallOperation> | null = null;
   /** Inputs that come in several pieces. */
   readonly #inputs: Map<number, Uint8Array[]> = new Map();
 
@@ -29,13 +25,13 @@ export class GuestCalls {
     const id = reader.int();
     const operation = reader.int();
     const piece = reader.bytes(reader.int(), reader.int());
-    const name = reader.text();
-    const before = this.#inputs.get(id);
+    const text = reader.text();
     const { buffer } = session;
-    if (!buffer.take(piece.length)) {
+    if (!buffer.take(piece.length + text.length) || session.calls + this.#inputs.size >= MAX_CALLS) {
       session.exceeded("memory", "worker_memory_exceeded", "it gave native code more than fits");
       return;
     }
+    const before = this.#inputs.get(id);
     if (operation === 0) {
       if (before === undefined) this.#inputs.set(id, [piece]);
       else before.push(piece);
@@ -43,45 +39,76 @@ export class GuestCalls {
     }
     this.#inputs.delete(id);
     const input = before === undefined ? piece : Buffer.concat([...before, piece]);
-    const { length } = input;
-    const algorithm = algorithms[name];
-    if (operation !== wire.CALL_DIGEST || algorithm === undefined) {
-      buffer.give(length);
-      this.#failed(id, "cannot digest: the algorithm is not known");
+    this.#begin(id, operation, text, input);
+  }
+
+  #begin(id: number, operation: number, text: string, input: Uint8Array): void {
+    const session = this.#session;
+    const size = input.length + text.length;
+    let result: CallResult | ThreadJob;
+    try {
+      this.#operations ??= callOperations({ buffer: session.buffer, collect: () => session.collect() });
+      const run = this.#operations.get(operation);
+      if (run === undefined)
+        throw new CallFailure("NotSupportedError", "cannot call the host: it is unknown");
+      result = run(text, input);
+    } catch (error) {
+      session.buffer.give(size);
+      this.#failed(id, error);
       return;
     }
-    if (length <= HASH_HERE || name === "MD5") {
-      buffer.give(length);
-      this.#answered(id, createHash(algorithm).update(input).digest());
+    if (result instanceof CallResult) {
+      session.buffer.give(size);
+      this.#answered(id, result);
       return;
     }
+    const { start } = result;
     session.calls++;
     const done = (): void => {
       session.calls--;
-      buffer.give(length);
+      session.buffer.give(size);
     };
-    webcrypto.subtle.digest(name, input as Uint8Array<ArrayBuffer>).then(
-      (digest) => {
+    threads.add(this, () => {
+      if (session.isOver) {
         done();
-        this.#answered(id, new Uint8Array(digest));
-      },
-      () => {
-        done();
-        this.#failed(id, "cannot digest: the hash failed");
-      },
-    );
+        return null;
+      }
+      return start().then(
+        (result) => {
+          done();
+          this.#answered(id, result);
+        },
+        (error: unknown) => {
+          done();
+          this.#failed(id, error);
+        },
+      );
+    });
   }
 
-  #answered(id: number, bytes: Uint8Array): void {
-    this.#session.inbox.chunk(wire.IN_RESULT, id, bytes, 0);
-    this.#session.touch();
-  }
-
-  #failed(id: number, message: string): void {
-    const { inbox } = this.#session;
-    const at = inbox.begin(wire.IN_CALL_FAILED, 2, 0);
+  #answered(id: number, result: CallResult): void {
+    const session = this.#session;
+    if (session.isOver) return;
+    const { inbox } = session;
+    const { bytes } = result;
+    for (let from = 0; from < bytes.length; from += wire.WINDOW) {
+      inbox.chunk(wire.IN_RESULT_BYTES, id, bytes.subarray(from, from + wire.WINDOW), -1);
+    }
+    const at = inbox.begin(wire.IN_RESULT, 2, 0);
     inbox.ints[at] = id;
-    inbox.ints[at + 1] = inbox.text(message);
-    this.#session.touch();
+    inbox.ints[at + 1] = inbox.text(result.text);
+    session.touch();
+  }
+
+  #failed(id: number, error: unknown): void {
+    const session = this.#session;
+    if (session.isOver) return;
+    const known = error instanceof CallFailure;
+    const { inbox } = session;
+    const at = inbox.begin(wire.IN_CALL_FAILED, 3, 0);
+    inbox.ints[at] = id;
+    inbox.ints[at + 1] = inbox.text(known ? error.name : "OperationError");
+    inbox.ints[at + 2] = inbox.text(known ? error.message : "the work failed on the host");
+    session.touch();
   }
 }

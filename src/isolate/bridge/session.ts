@@ -352,6 +352,11 @@ export class Session implements Enterable, Holder {
     return this.#guest.cpuTime;
   }
 
+  /** Collects the guest's garbage; not within an entry. */
+  collect(): void {
+    this.#guest.collect();
+  }
+
   get heapBytes(): number {
     return this.#guest.heapBytes;
   }

@@ -376,7 +376,7 @@ export class Dispatcher {
     return StringSlice(this.#text, from, this.#at);
   }
 
-  #bytes(offset: number, length: number): Uint8Array {
+  #bytes(offset: number, length: number): Uint8Array<ArrayBuffer> {
     const { shared } = this.#parts;
     const copy = new Uint8ArrayNative(length);
     // The shared memory reaches native code only: a patched method that saw it could write the bridge's records.

@@ -1,11 +1,48 @@
 import * as wire from "../../wire/ops.ts";
-import { MathMin, TypedArrayLength, Uint8ArrayNative, viewBuffer, viewOffset } from "../web/primordials.ts";
+import type { HostCallHandler } from "../web/host.ts";
+import { errorOf } from "../web/named-error.ts";
+import {
+  MathMin,
+  ObjectCreate,
+  TypedArrayLength,
+  TypedArraySet,
+  Uint8ArrayNative,
+  viewBuffer,
+  viewOffset,
+} from "../web/primordials.ts";
 import type { Channel } from "./channel.ts";
 import { Table } from "./table.ts";
 
-interface Call {
-  resolve(bytes: Uint8Array): void;
-  reject(error: Error): void;
+/** A call under way, with the pieces of its result that have come. */
+class Call {
+  readonly handler: HostCallHandler;
+  readonly #pieces: Record<number, Uint8Array<ArrayBuffer>> = ObjectCreate(null) as Record<
+    number,
+    Uint8Array<ArrayBuffer>
+  >;
+  #count = 0;
+  #size = 0;
+
+  constructor(handler: HostCallHandler) {
+    this.handler = handler;
+  }
+
+  add(piece: Uint8Array<ArrayBuffer>): void {
+    this.#pieces[this.#count++] = piece;
+    this.#size += TypedArrayLength(piece);
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    if (this.#count === 1) return this.#pieces[0] as Uint8Array<ArrayBuffer>;
+    const whole = new Uint8ArrayNative(this.#size);
+    let at = 0;
+    for (let i = 0; i < this.#count; i++) {
+      const piece = this.#pieces[i] as Uint8Array;
+      TypedArraySet(whole, piece, at);
+      at += TypedArrayLength(piece);
+    }
+    return whole;
+  }
 }
 
 /** Work that native code on the host does off the main thread, such as hashing. */
@@ -18,37 +55,43 @@ export class HostCalls {
     this.#channel = channel;
   }
 
-  /** @param input is sent whole; larger than a window it goes in pieces, the last of which starts the work. */
-  call(operation: number, name: string, input: Uint8Array): Promise<Uint8Array> {
-    return new Promise((resolve, reject) => {
-      const id = ++this.#last;
-      this.#pending.set(id, { resolve, reject });
-      const channel = this.#channel;
-      const size = TypedArrayLength(input);
-      let from = 0;
-      do {
-        const length = MathMin(size - from, wire.WINDOW);
-        const last = from + length === size;
-        const offset = channel.bytes(
-          new Uint8ArrayNative(viewBuffer(input), viewOffset(input) + from, length),
-          length,
-        );
-        const at = channel.begin(wire.OUT_CALL);
-        channel.ints[at] = id;
-        channel.ints[at + 1] = last ? operation : 0;
-        channel.ints[at + 2] = offset;
-        channel.ints[at + 3] = length;
-        channel.ints[at + 4] = channel.text(last ? name : "");
-        from += length;
-      } while (from < size);
-    });
+  /**
+   * @param operation see wire/ops.ts. @param input is copied and sent whole; larger than a window it goes in pieces, the
+   * last of which starts the work.
+   */
+  call(operation: number, text: string, input: Uint8Array, handler: HostCallHandler): void {
+    const id = ++this.#last;
+    this.#pending.set(id, new Call(handler));
+    const channel = this.#channel;
+    const size = TypedArrayLength(input);
+    let from = 0;
+    do {
+      const length = MathMin(size - from, wire.WINDOW);
+      const last = from + length === size;
+      const offset = channel.bytes(
+        new Uint8ArrayNative(viewBuffer(input), viewOffset(input) + from, length),
+        length,
+      );
+      const at = channel.begin(wire.OUT_CALL);
+      channel.ints[at] = id;
+      channel.ints[at + 1] = last ? operation : 0;
+      channel.ints[at + 2] = offset;
+      channel.ints[at + 3] = length;
+      channel.ints[at + 4] = channel.text(last ? text : "");
+      from += length;
+    } while (from < size);
   }
 
-  answered(id: number, bytes: Uint8Array): void {
-    this.#pending.take(id)?.resolve(bytes);
+  piece(id: number, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#pending.get(id)?.add(bytes);
   }
 
-  failed(id: number, message: string): void {
-    this.#pending.take(id)?.reject(new Error(message));
+  answered(id: number, text: string): void {
+    const call = this.#pending.take(id);
+    call?.handler.done(text, call.bytes());
+  }
+
+  failed(id: number, name: string, message: string): void {
+    this.#pending.take(id)?.handler.failed(errorOf(name, message));
   }
 }

@@ -1,5 +1,5 @@
 import * as wire from "../../wire/ops.ts";
-import { DOMException } from "../web/dom-exception.ts";
+import { errorOf } from "../web/named-error.ts";
 import {
   MathMin,
   StringIndexOf,
@@ -74,16 +74,5 @@ function piece(bytes: Uint8Array, from: number, length: number): Uint8Array {
 /** @param result `!`, a name, `:` and a message. */
 function failure(result: string): Error {
   const colon = StringIndexOf(result, ":");
-  const name = StringSlice(result, 1, colon);
-  const message = StringSlice(result, colon + 1);
-  switch (name) {
-    case "Error":
-      return new Error(message);
-    case "TypeError":
-      return new TypeError(message);
-    case "RangeError":
-      return new RangeError(message);
-    default:
-      return new DOMException(message, name) as unknown as Error;
-  }
+  return errorOf(StringSlice(result, 1, colon), StringSlice(result, colon + 1));
 }

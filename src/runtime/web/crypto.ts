@@ -1,12 +1,13 @@
+import { CALL_DIGEST } from "../../wire/ops.ts";
 import { DOMException } from "./dom-exception.ts";
 import { viewBytes } from "./encoding.ts";
-import { host } from "./host.ts";
+import { type HostCallHandler, host } from "./host.ts";
 import {
+  Deferred,
   NumberToString,
   promiseReject,
   StringToUpperCase,
   TypedArraySet,
-  TypedArraySlice,
   TypedArrayTag,
   Uint8ArrayNative,
   viewBuffer,
@@ -41,6 +42,22 @@ function notSupported(what: string): Promise<never> {
   return promiseReject(new DOMException(`cannot ${what}: not supported`, "NotSupportedError"));
 }
 
+class DigestHandler implements HostCallHandler {
+  readonly #deferred: Deferred<ArrayBuffer>;
+
+  constructor(deferred: Deferred<ArrayBuffer>) {
+    this.#deferred = deferred;
+  }
+
+  done(_text: string, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#deferred.resolve(viewBuffer(bytes));
+  }
+
+  failed(error: Error): void {
+    this.#deferred.reject(error);
+  }
+}
+
 /** Web Cryptography §14. Of the algorithms, the digests. */
 export class SubtleCrypto {
   constructor(token?: unknown) {
@@ -54,8 +71,9 @@ export class SubtleCrypto {
       if (digests[name] !== true) {
         throw new DOMException(`cannot digest: ${quote(name)} is not a known algorithm`, "NotSupportedError");
       }
-      // A copy: what the Worker does to its array meanwhile must not change the digest.
-      return host.digest(name, TypedArraySlice(viewBytes(data, "data"), 0));
+      const deferred = new Deferred<ArrayBuffer>();
+      host.call(CALL_DIGEST, name, viewBytes(data, "data"), new DigestHandler(deferred));
+      return deferred.promise;
     } catch (error) {
       return promiseReject(error);
     }

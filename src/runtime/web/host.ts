@@ -14,10 +14,20 @@ export interface Host {
   clearTimer(id: number): void;
   /** `length` (1 to 65,536) bytes from a cryptographic source, in a buffer of their own. */
   random(length: number): ArrayBuffer;
-  /** @param algorithm `SHA-1`, `SHA-256`, `SHA-384`, `SHA-512` or `MD5`. */
-  digest(algorithm: string, bytes: Uint8Array): Promise<ArrayBuffer>;
+  /**
+   * Work that native code on the host does off the main thread.
+   * @param operation see wire/ops.ts. @param bytes are copied before this returns.
+   */
+  call(operation: number, text: string, bytes: Uint8Array, handler: HostCallHandler): void;
   /** An exception that no caller can catch: from a timer, a listener, a microtask or `reportError`. */
   reportException(error: unknown): void;
+}
+
+/** Takes the outcome of a call. Not a promise, whose resolution would show the result to a patched `then`. */
+export interface HostCallHandler {
+  /** @param bytes are the handler's own, in a buffer of exactly their size. */
+  done(text: string, bytes: Uint8Array<ArrayBuffer>): void;
+  failed(error: Error): void;
 }
 
 export let host: Host;

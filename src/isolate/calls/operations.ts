@@ -1,0 +1,16 @@
+import * as wire from "../../wire/ops.ts";
+import type { CallOperation } from "./call.ts";
+import { digest } from "./digest.ts";
+
+/** What operations may use of the guest that they work for. */
+export interface CallScope {
+  /** Bytes that the host keeps for the guest. */
+  readonly buffer: { take(bytes: number): boolean; give(bytes: number): void };
+  /** Collects the guest's garbage, so that it can tell what of the host's it no longer needs. */
+  collect(): void;
+}
+
+/** All operations of `wire.OUT_CALL` for one guest, by number. */
+export function callOperations(_scope: CallScope): ReadonlyMap<number, CallOperation> {
+  return new Map<number, CallOperation>([[wire.CALL_DIGEST, digest]]);
+}
