@@ -5,8 +5,6 @@ import { build } from "esbuild";
 import ivm from "isolated-vm";
 import { CallFailure, type CallOperation, ThreadJob } from "../../src/isolate/calls/call.ts";
 import { callOperations } from "../../src/isolate/calls/operations.ts";
-import { CallFailure, type CallOperation, ThreadJob } from "../../src/isolate/calls/call.ts";
-import { callOperations } from "../../src/isolate/calls/operations.ts";
 import type { RuntimeScript } from "../../src/isolate/environment.ts";
 import { bundleRuntime } from "../../src/isolate/loader/runtime.ts";
 import { Natives } from "../../src/isolate/natives/natives.ts";
@@ -102,10 +100,6 @@ export class Guest {
     buffer: { take: () => true, give() {} },
     collect: () => {},
   });
-  readonly #operations = callOperations({
-    buffer: { take: () => true, give() {} },
-    collect: () => {},
-  });
   #lastRun = 0;
 
   private constructor(script: RuntimeScript) {
@@ -192,25 +186,6 @@ export class Guest {
         new ivm.ExternalCopy(scratch).copyInto(),
       ],
     );
-  }
-
-  async #call(call: number, operation: number, text: string, bytes: Uint8Array): Promise<void> {
-    // As the bridge does it: what the guest asks for is done after its entry.
-    await new Promise((resolve) => setImmediate(resolve));
-    const end = (name: string, result: string, buffer: ArrayBuffer): void => {
-      if (this.isolate.isDisposed) return;
-      const copy = new ivm.ExternalCopy(buffer).copyInto();
-      this.context.evalClosureSync("endCall($0, $1, $2, $3)", [call, name, result, copy]);
-    };
-    try {
-      const run = this.#operations.get(operation) as CallOperation;
-      const begun = run(text, bytes);
-      const result = begun instanceof ThreadJob ? await begun.start() : begun;
-      end("", result.text, new Uint8Array(result.bytes).buffer);
-    } catch (error) {
-      const known = error instanceof CallFailure;
-      end(known ? error.name : "OperationError", known ? error.message : `${error}`, new ArrayBuffer(0));
-    }
   }
 
   async #call(call: number, operation: number, text: string, bytes: Uint8Array): Promise<void> {
