@@ -13,11 +13,19 @@ const wanted = createHash("sha256")
   .update(readFileSync(fileURLToPath(import.meta.url)))
   .digest("hex");
 
-if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
+const isFirst = !existsSync(stamp);
+if (isFirst || readFileSync(stamp, "utf8") !== wanted) {
   process.stderr.write("sluice: installing dependencies, once …\n");
   // Install scripts stay off: isolated-vm and esbuild ship their binaries inside their packages. Only `node` needs
   // its script, which puts the pinned Node.js into node_modules/.bin.
-  npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error");
+  // The first time from nothing; later only what has changed, because a proxy may be running from this folder.
+  npm(
+    ...(isFirst ? ["ci"] : ["install", "--no-save"]),
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+  );
   npm("rebuild", "node", "--ignore-scripts=false", "--no-audit", "--no-fund", "--loglevel=error");
   const link = join(root, "node_modules", ".bin", "sluice");
   mkdirSync(dirname(link), { recursive: true });
