@@ -31,6 +31,9 @@ export const FunctionPrototype = Function.prototype;
 
 export const StringFromCharCode = String.fromCharCode;
 export const StringCharCodeAt = uncurry<(self: string, index: number) => number>(String.prototype.charCodeAt);
+export const StringCodePointAt = uncurry<(self: string, index: number) => number>(
+  String.prototype.codePointAt,
+);
 export const StringIndexOf = uncurry<(self: string, search: string, from?: number) => number>(
   String.prototype.indexOf,
 );
@@ -127,6 +130,8 @@ export class Deferred<T> {
 
 export const ArrayBufferNative = ArrayBuffer;
 export const Uint8ArrayNative = Uint8Array;
+export const Uint16ArrayNative = Uint16Array;
+export const Uint32ArrayNative = Uint32Array;
 export const DataViewNative = DataView;
 export const ArrayBufferIsView = ArrayBuffer.isView;
 export const ArrayBufferSlice = uncurry<(self: ArrayBuffer, start: number, end?: number) => ArrayBuffer>(
