@@ -1,9 +1,12 @@
+/** Which of Node's modules a Worker may import: none, `node:async_hooks` alone, or all. */
+export type NodeAccess = "none" | "als" | "compat";
+
 /** A Worker after bundling: plain data that the supervisor makes once and sends to every shard. */
 export interface CompiledWorker {
   readonly name: string;
   /** `module` is an ES module with exports; `script` is service-worker syntax, addEventListener("fetch"). */
   readonly syntax: "module" | "script";
-  /** One self-contained ES module, or one script. Its only imports are `cloudflare:*` and `sluice:asset/<index>`. */
+  /** One self-contained ES module, or one script. Its only imports are `cloudflare:*` and `sluice:*`, which isolates provide. */
   readonly code: string;
   /** Source map (JSON text) from `code` to the user's files, or empty. */
   readonly sourceMap: string;
@@ -13,6 +16,10 @@ export interface CompiledWorker {
   readonly hash: string;
   /** Absolute paths of all files that went in, for `--watch`. */
   readonly inputs: readonly string[];
+  /** What its flags say of Node's modules and globals; absent is none. */
+  readonly node?: NodeAccess;
+  /** Its code keeps the asynchronous context (see loader/async-context.ts). */
+  readonly asyncContext?: boolean;
 }
 
 /** The guest runtime after bundling. */
@@ -46,6 +53,10 @@ export interface IsolateEnvironment {
   indexOf(worker: string): number;
   /** Resident memory of the process, in bytes, at which isolates are ended to save the rest; absent or 0 is none. */
   readonly softRssBytes?: number;
+  /** Isolates that may be there at once before idle ones are ended; absent or 0 is no limit. */
+  readonly maxIsolates?: number;
+  /** Milliseconds after which an idle isolate is ended; absent or 0 is never. */
+  readonly idleTimeout?: number;
   /** Workers that endangered a shard before and are not to be run again for now. */
   readonly quarantined: ReadonlySet<string>;
 }

@@ -90,6 +90,24 @@ export const catalog: readonly MetricEntry[] = [
     help: "CPU time spent in a Worker's isolates",
   },
   {
+    name: "sluice_isolate_entry_seconds",
+    type: "histogram",
+    labels: ["worker"],
+    help: "Time of one entry into a Worker's isolate, during which its shard does nothing else",
+  },
+  {
+    name: "sluice_isolate_evictions_total",
+    type: "counter",
+    labels: ["worker", "reason"],
+    help: "Idle isolates ended, by Worker; reason is idle, max or memory",
+  },
+  {
+    name: "sluice_isolates",
+    type: "gauge",
+    labels: ["state"],
+    help: "Isolates: busy, idle, or spare (made ahead, of no Worker yet)",
+  },
+  {
     name: "sluice_worker_limit_hits_total",
     type: "counter",
     labels: ["worker", "limit"],
@@ -112,6 +130,12 @@ export const catalog: readonly MetricEntry[] = [
     type: "counter",
     labels: [],
     help: "CPU time of all shards, user and system",
+  },
+  {
+    name: "sluice_shard_gc_pause_seconds",
+    type: "histogram",
+    labels: ["kind"],
+    help: "Garbage collection of the shards themselves; kind is minor, incremental, weak or major",
   },
   {
     name: "sluice_shard_ping_seconds",

@@ -1,3 +1,5 @@
+import { Histogram } from "./histogram.ts";
+
 /** Upper bounds of the latency histogram's buckets, in seconds. */
 export const latencyBounds = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
@@ -78,12 +80,24 @@ export interface MetricsSnapshot {
   }>;
   readonly counters: ReadonlyArray<readonly [key: string, value: number]>;
   readonly gauges: ReadonlyArray<readonly [key: string, value: number]>;
+  readonly histograms: ReadonlyArray<readonly [key: string, counts: readonly number[], sum: number]>;
 }
 
 /** All counts of a shard. */
 export class Metrics {
   readonly #traffic: Map<string, Traffic> = new Map();
+  readonly #histograms: Map<string, Histogram> = new Map();
   readonly gauges: Gauges = new Gauges();
+
+  /** The one of this name, made when it is first asked for. @param key as for `Gauges.add` */
+  histogram(key: string): Histogram {
+    let histogram = this.#histograms.get(key);
+    if (histogram === undefined) {
+      histogram = new Histogram();
+      this.#histograms.set(key, histogram);
+    }
+    return histogram;
+  }
 
   traffic(kind: "socket" | "service", name: string): Traffic {
     const key = `${kind} ${name}`;
@@ -108,6 +122,7 @@ export class Metrics {
       })),
       counters: [...this.gauges.counters],
       gauges: this.gauges.readGauges(),
+      histograms: Array.from(this.#histograms, ([key, { counts, sum }]) => [key, counts, sum] as const),
     };
   }
 }

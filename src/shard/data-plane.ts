@@ -6,6 +6,7 @@ import type { LinkableService, ServiceContext } from "../services/context.ts";
 import { createService } from "../services/registry.ts";
 import type { Designator, Service } from "../services/service.ts";
 import { WorkerService } from "../services/worker/worker.ts";
+import { GcPauses } from "./gc-pauses.ts";
 import { ShardIsolates } from "./isolates.ts";
 import type { ShardInit, TestResult } from "./protocol.ts";
 import { ShardSocket } from "./shard-socket.ts";
@@ -16,6 +17,7 @@ const startedAtOnce = 32;
 /** All services and sockets of one revision in one process, from building them to the last close. */
 export class DataPlane {
   readonly #metrics: Metrics = new Metrics();
+  readonly #gcPauses: GcPauses = new GcPauses(this.#metrics);
   readonly #isolates: ShardIsolates;
   readonly #services: Map<string, LinkableService> = new Map();
   readonly #sockets: ShardSocket[] = [];
@@ -56,7 +58,8 @@ export class DataPlane {
     const { quarantined } = this.#isolates;
     const services = [...this.#services.values()].filter((service) => !quarantined.has(service.name));
     const workers = services.filter((service) => service.kind === "worker");
-    const later = new Set(workers.slice(startedAtOnce));
+    const { max } = this.#config.isolates;
+    const later = new Set(workers.slice(max === 0 ? startedAtOnce : Math.min(startedAtOnce, max)));
     await Promise.all(services.map((service) => (later.has(service) ? undefined : service.ready?.())));
   }
 
@@ -94,6 +97,7 @@ export class DataPlane {
   /** Closes services, isolates and the watchdog. Nothing then keeps the process alive. */
   async close(): Promise<void> {
     for (const service of this.#services.values()) service.close();
+    this.#gcPauses.close();
     await this.#isolates.close();
   }
 

@@ -21,6 +21,8 @@ export class ShardIsolates implements IsolateEnvironment {
   readonly codeCache: CodeCache;
   readonly watchdog: Watchdog;
   readonly softRssBytes: number;
+  readonly maxIsolates: number;
+  readonly idleTimeout: number;
   readonly quarantined: Set<string>;
   readonly #thread: ThreadWatchdog;
   readonly #workers: Map<string, CompiledWorker> = new Map();
@@ -33,6 +35,8 @@ export class ShardIsolates implements IsolateEnvironment {
     );
     this.quarantined = new Set(init.quarantined);
     const maxRssBytes = shardMemoryLimit(init.config);
+    this.maxIsolates = init.config.isolates.max;
+    this.idleTimeout = init.config.isolates.idleTimeout;
     this.softRssBytes = maxRssBytes * softShare;
     for (const [index, worker] of init.workers.entries()) {
       this.#workers.set(worker.name, worker);

@@ -1,3 +1,4 @@
+import { Histogram } from "../observability/histogram.ts";
 import { latencyBounds, type MetricsSnapshot } from "../observability/traffic.ts";
 
 /** The counts of one socket or service over all shards. */
@@ -48,6 +49,7 @@ export class Totals {
   readonly traffic: Map<string, TrafficTotal> = new Map();
   readonly counters: Map<string, number> = new Map();
   readonly gauges: Map<string, number> = new Map();
+  readonly histograms: Map<string, Histogram> = new Map();
 
   addCounts(snapshot: MetricsSnapshot): void {
     for (const each of snapshot.traffic) {
@@ -58,6 +60,7 @@ export class Totals {
     for (const [key, value] of snapshot.gauges) {
       if (isCount(key)) addTo(this.counters, key, value);
     }
+    for (const [key, counts, sum] of snapshot.histograms) this.#addHistogram(key, counts, sum);
   }
 
   addLevels(snapshot: MetricsSnapshot): void {
@@ -72,6 +75,17 @@ export class Totals {
       this.#addTraffic(each.kind, each.name, each.byClass, each.errors, each.latency, each.latencySum);
     }
     for (const [key, value] of other.counters) addTo(this.counters, key, value);
+    for (const [key, { counts, sum }] of other.histograms) this.#addHistogram(key, counts, sum);
+  }
+
+  #addHistogram(key: string, counts: readonly number[], sum: number): void {
+    let histogram = this.histograms.get(key);
+    if (histogram === undefined) {
+      histogram = new Histogram();
+      this.histograms.set(key, histogram);
+    }
+    addEach(histogram.counts, counts);
+    histogram.sum += sum;
   }
 
   #addTraffic(

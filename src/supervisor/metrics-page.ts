@@ -1,4 +1,5 @@
 import { catalog, type MetricEntry } from "../observability/catalog.ts";
+import { pauseBounds } from "../observability/histogram.ts";
 import { latencyBounds } from "../observability/traffic.ts";
 import type { Totals, TrafficTotal } from "./metrics-ledger.ts";
 
@@ -43,6 +44,10 @@ export async function renderMetrics(
   for (const cell of totals.traffic.values()) addTraffic(metrics, cell, kindOf);
   for (const [key, value] of totals.counters) metrics.addKey(key, value, "counter");
   for (const [key, value] of totals.gauges) metrics.addKey(key, value, "gauge");
+  for (const [key, { counts, sum }] of totals.histograms) {
+    const [name, labels] = splitKey(key);
+    addHistogram(metrics, name, labels, pauseBounds, counts, sum);
+  }
   for (const [key, value] of own) metrics.addKey(key, value, "gauge");
   const registry = AggregatorRegistry.aggregate([metrics.list()]);
   return { contentType: registry.contentType, body: await registry.metrics() };
@@ -56,9 +61,7 @@ class MetricSet {
   }
 
   addKey(key: string, value: number, type: "counter" | "gauge"): void {
-    const brace = key.indexOf("{");
-    const name = brace < 0 ? key : key.slice(0, brace);
-    const labels = brace < 0 ? {} : readLabels(key.slice(brace));
+    const [name, labels] = splitKey(key);
     this.#metric(name, type).values.push({ value, labels, metricName: name });
   }
 
@@ -102,16 +105,40 @@ function addTraffic(metrics: MetricSet, cell: TrafficTotal, kindOf: (service: st
   for (const [code, count] of cell.errors) metrics.add(`${prefix}_errors_total`, { ...labels, code }, count);
   metrics.add(`${prefix}_active_exchanges`, labels, cell.active);
 
-  const histogram = `${prefix}_request_duration_seconds`;
+  addHistogram(
+    metrics,
+    `${prefix}_request_duration_seconds`,
+    labels,
+    latencyBounds,
+    cell.latency,
+    cell.latencySum,
+  );
+}
+
+/** @param counts by bucket, not cumulative; the last is for what lies above every bound */
+function addHistogram(
+  metrics: MetricSet,
+  name: string,
+  labels: Labels,
+  bounds: readonly number[],
+  counts: readonly number[],
+  total: number,
+): void {
   let sum = 0;
-  for (const [index, bound] of latencyBounds.entries()) {
-    sum += cell.latency[index] ?? 0;
-    metrics.add(histogram, { ...labels, le: bound }, sum, `${histogram}_bucket`);
+  for (const [index, bound] of bounds.entries()) {
+    sum += counts[index] ?? 0;
+    metrics.add(name, { ...labels, le: bound }, sum, `${name}_bucket`);
   }
-  sum += cell.latency[latencyBounds.length] ?? 0;
-  metrics.add(histogram, { ...labels, le: "+Inf" }, sum, `${histogram}_bucket`);
-  metrics.add(histogram, labels, cell.latencySum, `${histogram}_sum`);
-  metrics.add(histogram, labels, sum, `${histogram}_count`);
+  sum += counts[bounds.length] ?? 0;
+  metrics.add(name, { ...labels, le: "+Inf" }, sum, `${name}_bucket`);
+  metrics.add(name, labels, total, `${name}_sum`);
+  metrics.add(name, labels, sum, `${name}_count`);
+}
+
+/** A metric's name and its labels. */
+function splitKey(key: string): [name: string, labels: Labels] {
+  const brace = key.indexOf("{");
+  return brace < 0 ? [key, {}] : [key.slice(0, brace), readLabels(key.slice(brace))];
 }
 
 /** Reads `{a="x",b="y"}`; a quote or backslash in a value is escaped by a backslash. */

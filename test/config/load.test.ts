@@ -71,6 +71,7 @@ describe("a config", () => {
       shards: 1,
       log: { access: true },
       drainTimeout: 30_000,
+      isolates: { max: 1000, idleTimeout: 600_000 },
     });
   });
 

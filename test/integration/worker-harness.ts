@@ -65,6 +65,7 @@ export interface WorkerSource {
   readonly preciseTimers?: boolean;
   readonly unsafeEval?: boolean;
   readonly limits?: Partial<Record<"cpuMs" | "memoryMb" | "subrequests" | "startupMs" | "wallMs", number>>;
+  readonly isolates?: { readonly idleTimeout?: string | number };
 }
 
 /** Workers in real isolates, linked to one another and to fake services, in this process. */
@@ -76,7 +77,14 @@ export class WorkerBench {
   readonly context: ServiceContext;
   readonly #directory = mkdtempSync(join(tmpdir(), "sluice-worker-"));
 
-  private constructor(compiled: ReadonlyMap<string, CompiledWorker>, runtime: IsolateEnvironment["runtime"]) {
+  /** Milliseconds by which the shard's clock is ahead of the machine's. */
+  ahead = 0;
+
+  private constructor(
+    compiled: ReadonlyMap<string, CompiledWorker>,
+    runtime: IsolateEnvironment["runtime"],
+    settings: Partial<IsolateEnvironment>,
+  ) {
     const names = [...compiled.keys()];
     const log: Logger = {
       accessEnabled: false,
@@ -88,7 +96,7 @@ export class WorkerBench {
     this.context = {
       log,
       metrics: this.metrics,
-      now: () => performance.now(),
+      now: () => performance.now() + this.ahead,
       isolates: {
         runtime,
         codeCache: { get: () => null, put() {} },
@@ -100,6 +108,7 @@ export class WorkerBench {
           if (worker === undefined) throw new Error(`no Worker "${name}"`);
           return worker;
         },
+        ...settings,
       },
     };
   }
@@ -107,9 +116,10 @@ export class WorkerBench {
   static async start(
     sources: Readonly<Record<string, WorkerSource>>,
     fakes: readonly Service[] = [],
+    settings: Partial<IsolateEnvironment> = {},
   ): Promise<WorkerBench> {
     const compiled = new Map<string, CompiledWorker>();
-    const bench = new WorkerBench(compiled, await loadRuntime(null));
+    const bench = new WorkerBench(compiled, await loadRuntime(null), settings);
     for (const fake of fakes) bench.services.set(fake.name, fake);
     for (const [name, source] of Object.entries(sources)) {
       const main = bench.#write(name, "main.ts", source.code);
@@ -118,6 +128,7 @@ export class WorkerBench {
         ...(source.script ? { script: main } : { main }),
         compatibilityDate: "2026-01-01",
         limits: source.limits ?? {},
+        isolates: source.isolates ?? {},
         preciseTimers: source.preciseTimers,
         unsafeEval: source.unsafeEval,
       });

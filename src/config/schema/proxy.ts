@@ -23,6 +23,35 @@ export const log = z
   })
   .meta({ id: "Log", title: "Log", description: "What is logged, and how." });
 
+const isolates = z
+  .strictObject({
+    max: z
+      .int()
+      .nonnegative()
+      .max(5000)
+      .default(1000)
+      .meta({
+        description:
+          "How many isolates a shard keeps, each 2 to 3 MiB when it is idle. Before one more is made, the least recently used " +
+          "idle one is ended; when none is idle there are more for a while. 0 is no limit.",
+        examples: [200],
+      }),
+    idleTimeout: duration.prefault("10m").meta({
+      description:
+        "How long a Worker may be idle before its isolate is ended; its next request starts it again, with its global " +
+        "state as at its first. Exchanges, timers, sockets, tunnels and what was given to `waitUntil` count as use. " +
+        "0 is never. A Worker's own `isolates` may say otherwise.",
+      examples: ["1m", 0],
+    }),
+  })
+  .meta({
+    id: "Isolates",
+    title: "Isolates",
+    description:
+      "How long isolates that nobody uses are kept. Idle ones are also ended, the least recently used first, when a shard " +
+      "comes near its memory limit. An isolate with work in flight is never ended for any of these reasons.",
+  });
+
 export const proxy = z
   .strictObject({
     include: z
@@ -58,6 +87,7 @@ export const proxy = z
           "How many processes serve. `auto` is one a core. Each has its own isolates, pools and limits.",
         examples: [4, "auto"],
       }),
+    isolates: isolates.prefault({}),
     admin: z
       .strictObject({
         address: address.meta({

@@ -118,6 +118,21 @@ export const workerLimits = z
     description: "What a Worker may use. One that exceeds them hurts its own exchanges, no other Worker's.",
   });
 
+const workerIsolates = z
+  .strictObject({
+    idleTimeout: duration.optional().meta({
+      description:
+        "How long this Worker may be idle before its isolate is ended, in place of what the proxy's `isolates` says. 0 is " +
+        "never, but for want of memory or because of `isolates.max`.",
+      examples: ["1h"],
+    }),
+  })
+  .meta({
+    id: "WorkerIsolates",
+    title: "Isolates of a Worker",
+    description: "How long its isolate is kept.",
+  });
+
 export const worker = z
   .strictObject({
     main: text.optional().meta({
@@ -158,6 +173,7 @@ export const worker = z
       examples: ["internet"],
     }),
     limits: workerLimits.prefault({}),
+    isolates: workerIsolates.prefault({}),
     preciseTimers: z
       .boolean()
       .default(false)

@@ -17,6 +17,14 @@ const HEAP_INTERVAL = 20;
 /** Milliseconds between two collections of garbage for the sake of the limit. */
 const MIN_COLLECTION_PAUSE = 100;
 
+/** Milliseconds from which on an entry is long. */
+const LONG = 5;
+
+/** Takes durations, in seconds. */
+export interface Durations {
+  record(seconds: number): void;
+}
+
 /** The heap of an isolate. */
 export interface Heap {
   /** Bytes in use, garbage that is not collected yet included. */
@@ -52,11 +60,15 @@ export class Limits {
   #lastLook = 0;
   #nextCollection = Number.NEGATIVE_INFINITY;
   #overspent = false;
-  #wasLong = false;
+  /** Milliseconds that the last entry took. */
+  #elapsed = 0;
+  readonly #durations: Durations;
 
-  constructor(values: LimitValues, clocks: LimitClocks) {
+  /** @param durations takes the time of each entry */
+  constructor(values: LimitValues, clocks: LimitClocks, durations: Durations) {
     this.#values = values;
     this.#clocks = clocks;
+    this.#durations = durations;
   }
 
   /** Milliseconds after which the guest leaves the rest of a batch to the next entry. */
@@ -86,7 +98,8 @@ export class Limits {
     const elapsed = this.#clocks.now() - this.#startedAt;
     this.#overspent =
       elapsed > this.#budget && this.#clocks.cpu() - this.#cpuReading > this.#budget + CPU_READING_MS;
-    this.#wasLong = elapsed >= 5;
+    this.#elapsed = elapsed;
+    this.#durations.record(elapsed / 1000);
     const cost = elapsed / Math.max(records, 1);
     this.#cost = this.#cost === 0 ? cost : this.#cost * 0.75 + cost * 0.25;
     const fitting = Math.floor(this.#values.cpuMs / 4 / Math.max(this.#cost, 0.001));
@@ -96,7 +109,17 @@ export class Limits {
 
   /** The entry that just ended took so long that it can have taken much memory. */
   get wasLong(): boolean {
-    return this.#wasLong;
+    return this.#elapsed >= LONG;
+  }
+
+  /** Milliseconds of wall time that the entry that just ended took. */
+  get elapsed(): number {
+    return this.#elapsed;
+  }
+
+  /** When the last entry began, by the clock; 0 before the first. */
+  get enteredAt(): number {
+    return this.#startedAt;
   }
 
   /** True when the entry that just ended used more CPU time than it may. */
@@ -111,7 +134,7 @@ export class Limits {
    */
   memoryExceeded(heap: Heap): boolean {
     const now = this.#clocks.now();
-    if (now - this.#lastLook < HEAP_INTERVAL && now - this.#startedAt < 5) return false;
+    if (now - this.#lastLook < HEAP_INTERVAL && now - this.#startedAt < LONG) return false;
     this.#lastLook = now;
     const limit = this.#values.memoryMb * 1024 * 1024;
     const bytes = heap.heapBytes;
@@ -121,4 +144,10 @@ export class Limits {
     this.#nextCollection = after + Math.max(MIN_COLLECTION_PAUSE, (after - now) * 20);
     return heap.heapBytes > limit;
   }
+}
+
+/** Milliseconds of CPU that this thread has used. */
+export function threadCpu(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }

@@ -11,6 +11,8 @@ export interface Holder {
 const INTERVAL_MS = 50;
 /** Memory comes back to the system only after a while: for so long the next is ended only if the process still grows. */
 const PAUSE_MS = 1000;
+/** Of the limit: from here on isolates that nobody uses are given up. */
+const NEAR = 0.85;
 /** Whoever grew by less than this is not the one. */
 const LEAST = 192 * 1024 * 1024;
 
@@ -29,6 +31,8 @@ export class Pressure {
   #pausedUntil = 0;
   /** How large the process was when one was ended last. */
   #highest = 0;
+  /** Gives up what can be spared, as the process comes near its limit; called at most every `INTERVAL_MS`. */
+  relieve: () => void = () => {};
 
   /** @param limit in bytes; 0 is none. @param resident bytes of this process */
   constructor(limit: number, now: () => number, resident: () => number = process.memoryUsage.rss) {
@@ -48,6 +52,7 @@ export class Pressure {
     this.#last = resident;
     holder.grown = Math.max(0, holder.grown + growth);
     this.#holders.add(holder);
+    if (resident >= this.#limit * NEAR) this.relieve();
     if (resident < this.#limit || (now < this.#pausedUntil && resident <= this.#highest)) return;
     let largest = holder;
     for (const each of this.#holders) {
@@ -59,6 +64,11 @@ export class Pressure {
     this.#highest = resident;
     this.#holders.delete(largest);
     largest.tooLarge(resident);
+  }
+
+  /** The process was near its limit when it was looked at last. */
+  get isNear(): boolean {
+    return this.#limit > 0 && this.#last >= this.#limit * NEAR;
   }
 
   /** It is over, and has given back what it held. */

@@ -2,8 +2,7 @@ import { type ErrorCode, ProxyError } from "../../errors/proxy-error.ts";
 import type { BodySource } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { ResponseHead } from "../../http/message.ts";
-import type { ServiceContext } from "../../services/context.ts";
-import type { Service, Tunnel } from "../../services/service.ts";
+import type { Tunnel } from "../../services/service.ts";
 import * as wire from "../../wire/ops.ts";
 import type { CompiledWorker } from "../environment.ts";
 import { GuestIsolate, type GuestStart } from "../guest-isolate.ts";
@@ -16,33 +15,13 @@ import { HostBuffer } from "./host-buffer.ts";
 import { writeConnect, writeRequest, writeResponse } from "./in-records.ts";
 import { type Batch, Inbox } from "./inbox.ts";
 import { type Entrypoint, IncomingRequest, IncomingTunnel } from "./incoming.ts";
-import { Limits, type LimitValues } from "./limits.ts";
+import { Limits, threadCpu } from "./limits.ts";
 import { Drained, demandNew } from "./outbox.ts";
 import type { Holder } from "./pressure.ts";
 import { Records } from "./records.ts";
 import { Relay } from "./relay.ts";
-import type { Enterable, Turn } from "./turn.ts";
-
-/** What a session needs of the Worker service that it belongs to. */
-export interface SessionOwner {
-  readonly name: string;
-  readonly context: ServiceContext;
-  readonly turn: Turn;
-  readonly limits: LimitValues;
-  /** By the number that the guest knows them by; the first is the global outbound. */
-  readonly services: readonly Service[];
-  /** Takes exchanges that passThroughOnException() lets go on. */
-  readonly fallback: Service;
-  /** The session is over; the next exchange needs another. */
-  ended(session: Session): void;
-  /** Handles an exchange anew that the ended session had not begun with. */
-  again(exchange: Exchange, entrypoint: Entrypoint): void;
-  /** An exchange has its answer. @param status 0 when there is none. @param startedAt when it came, by the shard's clock. */
-  answered(status: number, startedAt: number): void;
-  countBytes(direction: "in" | "out", bytes: number): void;
-  countLimit(limit: string): void;
-  mapStack(stack: string): string;
-}
+import type { SessionOwner } from "./session-owner.ts";
+import type { Enterable } from "./turn.ts";
 
 type Incoming = IncomingRequest | IncomingTunnel;
 
@@ -85,7 +64,8 @@ export class Session implements Enterable, Holder {
   /** @throws StartFailure when the Worker cannot be started. */
   constructor(owner: SessionOwner, worker: CompiledWorker, start: GuestStart) {
     this.owner = owner;
-    this.#limits = new Limits(owner.limits, { now: () => owner.context.now(), cpu: threadCpu });
+    const clocks = { now: () => owner.context.now(), cpu: threadCpu };
+    this.#limits = new Limits(owner.limits, clocks, owner.entries);
     this.#records = new Records(this);
     this.buffer = new HostBuffer(owner.limits.memoryMb * 1024 * 1024);
     this.#guest = new GuestIsolate(owner.context.isolates, owner.name);
@@ -160,6 +140,7 @@ export class Session implements Enterable, Holder {
       if (isNew) batch.writeTo(guest.inbox, guest.windowIn);
       const result = isNew ? guest.enter(batch.used, batch.text, timeout) : guest.enter(0, "", timeout);
       this.inbox.maxRecords = this.#limits.end(guest.records);
+      if (this.#limits.wasLong) this.owner.tookLong(this.#limits.elapsed, guest.records);
       this.#noteBegun(batch, guest.begun);
       if (guest.begun >= batch.used) {
         this.#batch = null;
@@ -344,8 +325,18 @@ export class Session implements Enterable, Holder {
 
   /** Everything that the isolate was given and is not done with. */
   get inHand(): number {
-    const { incoming, fetches, sockets, outs, bodies, timers } = this;
-    return incoming.size + fetches.size + sockets.size + outs.size + bodies.size + timers.size;
+    const { incoming, fetches, sockets, outs, bodies, timers, calls } = this;
+    return incoming.size + fetches.size + sockets.size + outs.size + bodies.size + timers.size + calls;
+  }
+
+  /** Nothing is in hand or on its way to the guest: ending the isolate disturbs nobody. */
+  get isIdle(): boolean {
+    return this.inHand === 0 && !this.#scheduled && this.#batch === null && this.inbox.isEmpty;
+  }
+
+  /** When it was entered last, by the shard's clock; 0 before the first time. */
+  get enteredAt(): number {
+    return this.#limits.enteredAt;
   }
 
   get cpuTime(): number {
@@ -486,12 +477,6 @@ export class Session implements Enterable, Holder {
       out.finish(new ProxyError("worker_hung", "cannot go on with the body: the Worker's stream never ends"));
     }
   }
-}
-
-/** Milliseconds of CPU that this thread has used. */
-function threadCpu(): number {
-  const { user, system } = process.threadCpuUsage();
-  return (user + system) / 1000;
 }
 
 const nothing = new Uint8Array(0);

@@ -3,27 +3,36 @@ import { newErrorId } from "../../errors/error-id.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
 import type { Entrypoint } from "../../isolate/bridge/incoming.ts";
-import { Session, type SessionOwner } from "../../isolate/bridge/session.ts";
+import { Session } from "../../isolate/bridge/session.ts";
+import type { SessionOwner } from "../../isolate/bridge/session-owner.ts";
 import type { Turn } from "../../isolate/bridge/turn.ts";
 import { type GuestStart, StartFailure } from "../../isolate/guest-isolate.ts";
 import { type GuestScript, guestScript, mapStack } from "../../isolate/stack.ts";
+import type { Histogram } from "../../observability/histogram.ts";
 import { metricKey } from "../../observability/metric-key.ts";
 import type { Traffic } from "../../observability/traffic.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "../context.ts";
 import type { JsonValue, Resolve, Service, Tunnel } from "../service.ts";
+import { type EvictionReason, type LiveIsolates, type LiveWorker, liveIsolatesOf } from "./live-isolates.ts";
+import { LongEntries } from "./long-entries.ts";
 import { TestExchange } from "./test-exchange.ts";
 import { turnOf } from "./turns.ts";
 
 /** Milliseconds during which a Worker that did not start is not tried again. */
 const START_PAUSE = 1000;
 
-/** A Worker: its isolate is made when the first exchange comes, and made anew after it broke a limit. */
-export class WorkerService implements LinkableService, SessionOwner {
+/**
+ * A Worker: its isolate is made when the first exchange comes, and made anew after it broke a limit, or was ended while
+ * nobody used it.
+ */
+export class WorkerService implements LinkableService, SessionOwner, LiveWorker {
   readonly kind = "worker";
   readonly name: string;
   readonly context: ServiceContext;
   readonly turn: Turn;
   readonly limits: WorkerLimits;
+  readonly entries: Histogram;
+  readonly idleTimeout: number;
   services: readonly Service[] = [];
   fallback: Service = this;
   readonly #config: WorkerConfig;
@@ -32,6 +41,9 @@ export class WorkerService implements LinkableService, SessionOwner {
   readonly #bytesIn: string;
   readonly #bytesOut: string;
   readonly #coldStarts: string;
+  readonly #live: LiveIsolates;
+  readonly #longEntries: LongEntries;
+  #startedAt = 0;
   #session: Session | null = null;
   #script: GuestScript | null = null;
   #failedUntil = 0;
@@ -45,6 +57,10 @@ export class WorkerService implements LinkableService, SessionOwner {
     this.context = context;
     this.limits = config.limits;
     this.turn = turnOf(context);
+    this.idleTimeout = config.isolates.idleTimeout ?? context.isolates.idleTimeout ?? 0;
+    this.entries = context.metrics.histogram(metricKey("sluice_isolate_entry_seconds", { worker: name }));
+    this.#live = liveIsolatesOf(context);
+    this.#longEntries = new LongEntries(name, context.log, context.now);
     this.#config = config;
     this.#traffic = context.metrics.traffic("service", name);
     this.#bytesIn = metricKey("sluice_bridge_body_bytes_total", { worker: name, direction: "in" });
@@ -146,11 +162,39 @@ export class WorkerService implements LinkableService, SessionOwner {
     return this.#session?.inHand ?? 0;
   }
 
+  get isIdle(): boolean {
+    return this.#session?.isIdle ?? false;
+  }
+
+  get usedAt(): number {
+    return Math.max(this.#startedAt, this.#session?.enteredAt ?? 0);
+  }
+
+  /** Ends the isolate, which is idle; the next exchange gets a new one. */
+  evict(reason: EvictionReason): void {
+    if (this.#session === null) return;
+    const { log, metrics, now } = this.context;
+    const idleMs = Math.round(now() - this.usedAt);
+    log.log("debug", "worker.evicted", `the idle isolate of Worker "${this.name}" was ended: ${reason}`, {
+      worker: this.name,
+      reason,
+      idleMs,
+    });
+    metrics.gauges.add(metricKey("sluice_isolate_evictions_total", { worker: this.name, reason }));
+    this.#session.end("draining", "its isolate was idle");
+  }
+
   // What a session asks of its owner.
 
-  ended(session: Session): void {
+  ended(session: { readonly cpuTime: number }): void {
     this.#cpuBefore += session.cpuTime;
-    if (this.#session === session) this.#session = null;
+    if (this.#session !== session) return;
+    this.#session = null;
+    this.#live.delete(this);
+  }
+
+  tookLong(ms: number, records: number): void {
+    this.#longEntries.note(ms, records);
   }
 
   again(exchange: Exchange, entrypoint: Entrypoint): void {
@@ -221,9 +265,12 @@ export class WorkerService implements LinkableService, SessionOwner {
   #begin(): Session {
     if (this.#session !== null) return this.#session;
     const { context } = this;
+    this.#live.makeRoom();
     const session = new Session(this, context.isolates.compiled(this.name), startOf(this.#config));
     this.#session = session;
     this.#failure = null;
+    this.#startedAt = context.now();
+    this.#live.add(this);
     context.metrics.gauges.add(this.#coldStarts);
     return session;
   }
