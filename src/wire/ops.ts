@@ -109,6 +109,13 @@ export const BODY_HANDLE = 3;
 /** `ref` is an out; the length is -1 when it is not known. */
 export const BODY_OUT = 4;
 
+// Added to the kind.
+
+/** The body is already in the codings that Content-Encoding names: it is not to be encoded. */
+export const BODY_CODED = 16;
+/** Of a fetch: the body of the answer is not to be decoded when it is read. */
+export const ANSWER_CODED = 32;
+
 // Failures of an exchange.
 
 /** The handler threw or rejected. */
@@ -126,6 +133,8 @@ export const FAILED_FETCH = 4;
 
 /** Digest: lenText names the algorithm, the bytes are hashed. */
 export const CALL_DIGEST = 1;
+/** Web Cryptography: lenText is a request in JSON, see src/isolate/calls/crypto-request.ts. */
+export const CALL_CRYPTO = 2;
 
 /**
  * Shared memory: the guest's inbox of integers, its outbox, both windows of bytes, a scratch area for synchronous calls, and a few

@@ -3,7 +3,7 @@ import { ProxyError as Failure } from "../../errors/proxy-error.ts";
 import type { BodySource } from "../../http/body.ts";
 import { type ByteStream, type ClientFacts, Exchange } from "../../http/exchange.ts";
 import type { RequestHead, ResponseHead } from "../../http/message.ts";
-import type { Tie } from "./held-body.ts";
+import type { HeldBody, Tie } from "./held-body.ts";
 import type { Session } from "./session.ts";
 
 /** Facts of a client for exchanges that no client's exchange led to. */
@@ -23,6 +23,8 @@ export class GuestFetch extends Exchange {
   /** How the body of the answer belongs to the owner. */
   readonly tie: Tie;
   readonly #session: Session;
+  /** The guest wants the bytes of the answer as they come. */
+  readonly #coded: boolean;
   #answered = false;
 
   constructor(
@@ -34,12 +36,21 @@ export class GuestFetch extends Exchange {
     body: BodySource | null,
     client: ClientFacts,
     depth: number,
+    coded: boolean,
   ) {
     super(request, body, client, depth);
     this.#session = session;
     this.id = id;
     this.owner = owner;
     this.tie = named ? "named" : "inferred";
+    this.#coded = coded;
+  }
+
+  /** Keeps the answer's body for the guest. */
+  hold(head: ResponseHead, body: BodySource): HeldBody {
+    const held = this.#session.bodies.hold(body, this.owner, this.tie);
+    if (!this.#coded) held.headers = head.headers;
+    return held;
   }
 
   inform(): void {}

@@ -1,7 +1,10 @@
 import type { ProxyError } from "../../errors/proxy-error.ts";
 import type { BodySink, BodySource } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import type { HeaderBlock } from "../../http/header-block.ts";
 import * as wire from "../../wire/ops.ts";
+import { recode } from "./coded-body.ts";
+import { contentCoding } from "./coding.ts";
 import type { Session } from "./session.ts";
 import { WholeBody } from "./whole-body.ts";
 
@@ -23,6 +26,8 @@ export class HeldBody implements BodySink {
   readonly length: number;
   /** The sweep after which it was last touched; see `HeldBodies`. */
   touchedAt = 0;
+  /** Of the response it belongs to: it is decoded from what they name when the guest reads it. */
+  headers: HeaderBlock | null = null;
   /** Hears that the guest has it no more. */
   onGone: (() => void) | null = null;
   readonly #session: Session;
@@ -59,6 +64,11 @@ export class HeldBody implements BodySink {
     return this.#reading;
   }
 
+  /** The codings that the source is in; see `contentCoding`. */
+  get coding(): string {
+    return this.headers === null ? "" : contentCoding(this.headers.text);
+  }
+
   /** The source, if the guest has not begun to read; the handle is then used up. */
   take(): BodySource | null {
     if (this.#reading) return null;
@@ -91,7 +101,7 @@ export class HeldBody implements BodySink {
   }
 
   readText(): void {
-    const source = this.take();
+    const source = this.#takeDecoded();
     if (source === null) {
       this.#tellMisuse("the body is being read already");
       return;
@@ -153,8 +163,13 @@ export class HeldBody implements BodySink {
     if (this.waiting) this.#deliver();
   }
 
-  #begin(): void {
+  #takeDecoded(): BodySource | null {
     const source = this.take();
+    return source === null ? null : recode(source, this.coding, "");
+  }
+
+  #begin(): void {
+    const source = this.#takeDecoded();
     this.#reading = true;
     if (source === null) {
       this.#tellMisuse("the body was used already");

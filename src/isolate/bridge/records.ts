@@ -1,10 +1,12 @@
 import { newErrorId } from "../../errors/error-id.ts";
 import { type ErrorCode, errorCodes, ProxyError } from "../../errors/proxy-error.ts";
 import { type BodySource, BytesBody } from "../../http/body.ts";
-import { validValue } from "../../http/header-block.ts";
+import { type HeaderBlock, validValue } from "../../http/header-block.ts";
 import { ResponseHead } from "../../http/message.ts";
 import * as wire from "../../wire/ops.ts";
 import { cleanHeaders } from "./clean-headers.ts";
+import { recode } from "./coded-body.ts";
+import { contentCoding } from "./coding.ts";
 import { GuestCalls } from "./guest-calls.ts";
 import { GuestFetch, noClient } from "./guest-fetch.ts";
 import { GuestSocket } from "./guest-socket.ts";
@@ -172,23 +174,45 @@ export class Records {
   }
 
   /** The body that a record describes, as a source. Throws when it names one that is not there any more. */
-  #source(reader: OutboxReader): { kind: number; ref: number; length: number } {
-    const kind = reader.int();
+  #source(reader: OutboxReader): DescribedBody {
+    const flags = reader.int();
+    const kind = flags & 15;
     const ref = reader.int();
     const high = reader.int();
     const low = reader.int();
-    return { kind, ref, length: high < 0 ? -1 : high * 4294967296 + (low >>> 0) };
+    return { flags, kind, ref, length: high < 0 ? -1 : high * 4294967296 + (low >>> 0) };
   }
 
+  /**
+   * The body as it is to be sent with these headers. One of the host's goes as it is when they name the codings that it is in.
+   * @param headers null when they are not valid and nothing will be sent
+   * @param encodes the codings that they name are put on
+   */
   #resolve(
-    body: { kind: number; ref: number; length: number },
+    body: DescribedBody,
     text: string,
     reader: OutboxReader,
+    headers: HeaderBlock | null,
+    encodes: boolean,
   ): BodySource | null | undefined {
+    if (body.kind === wire.BODY_NONE) return null;
+    const codings = headers === null ? "" : contentCoding(headers.text);
+    const target = encodes && (body.flags & wire.BODY_CODED) === 0 ? codings : "";
+    if (body.kind !== wire.BODY_HANDLE) {
+      const source = this.#given(body, text, reader);
+      return target === "" || source === undefined ? source : recode(source, "", target);
+    }
+    const { bodies } = this.#session;
+    const held = bodies.get(body.ref)?.coding ?? "";
+    const source = bodies.release(body.ref);
+    if (source === null) return undefined;
+    return held === codings ? source : recode(source, held, target);
+  }
+
+  /** A body that the guest itself made. */
+  #given(body: DescribedBody, text: string, reader: OutboxReader): BodySource | undefined {
     const session = this.#session;
     switch (body.kind) {
-      case wire.BODY_NONE:
-        return null;
       case wire.BODY_TEXT: {
         const bytes = Buffer.from(text);
         session.owner.countBytes("out", bytes.length);
@@ -197,8 +221,6 @@ export class Records {
       case wire.BODY_BYTES:
         session.owner.countBytes("out", body.length);
         return new BytesBody(reader.bytes(body.ref, body.length));
-      case wire.BODY_HANDLE:
-        return session.bodies.release(body.ref) ?? undefined;
       case wire.BODY_OUT:
         return session.newOut(body.ref, body.length);
       default:
@@ -213,14 +235,14 @@ export class Records {
     const described = this.#source(reader);
     const reason = reader.text();
     const block = reader.text();
-    const body = this.#resolve(described, reader.text(), reader);
+    const length = { value: "" };
+    const headers = cleanHeaders(block, length);
+    const body = this.#resolve(described, reader.text(), reader, headers, true);
     const incoming = session.incoming.get(id);
     if (incoming === undefined || incoming.settled) {
       body?.cancel(unread());
       return;
     }
-    const length = { value: "" };
-    const headers = cleanHeaders(block, length);
     if (headers === null || body === undefined || status < 200 || status > 599 || !validValue(reason)) {
       const what = body === undefined ? "its body was used already" : "its status or headers are not valid";
       if (body) body.cancel(unread());
@@ -318,10 +340,11 @@ export class Records {
     const method = reader.text();
     const url = reader.text();
     const block = reader.text();
-    const body = this.#resolve(described, reader.text(), reader);
+    const headers = cleanHeaders(block);
+    const body = this.#resolve(described, reader.text(), reader, headers, false);
     const service = session.owner.services[binding];
     const incoming = session.incoming.get(owner);
-    const head = requestHead(method, url, cleanHeaders(block));
+    const head = requestHead(method, url, headers);
     if (service === undefined || head === null || body === undefined) {
       body?.cancel(unread());
       session.tellFetchFailed(id, owner, "request_malformed");
@@ -337,7 +360,8 @@ export class Records {
     const depth = (incoming?.depth ?? deepest(session)) + 1;
     demandNew(session.fetches.has(id), "a fetch");
     const known = incoming === undefined ? 0 : owner;
-    const fetch = new GuestFetch(session, id, known, named !== 0, head, body, client, depth);
+    const coded = (described.flags & wire.ANSWER_CODED) !== 0;
+    const fetch = new GuestFetch(session, id, known, named !== 0, head, body, client, depth, coded);
     session.fetches.set(id, fetch);
     service.handle(fetch);
   }
@@ -383,8 +407,8 @@ export class Records {
     const source = bodies.release(id);
     if (whole === undefined || source === null) return;
     const [one, two] = splitBody(source, session.buffer);
-    bodies.keep(first, one, whole.owner, whole.tie);
-    bodies.keep(second, two, whole.owner, whole.tie);
+    bodies.keep(first, one, whole.owner, whole.tie).headers = whole.headers;
+    bodies.keep(second, two, whole.owner, whole.tie).headers = whole.headers;
   }
 
   #timer(id: number, ms: number): void {
@@ -402,6 +426,14 @@ export class Records {
     };
     session.timers.set(id, setTimeout(fire, Math.max(0, ms)));
   }
+}
+
+/** The fields of a record that describe a body, read. */
+interface DescribedBody {
+  readonly flags: number;
+  readonly kind: number;
+  readonly ref: number;
+  readonly length: number;
 }
 
 /** A guest's text as the log takes it. */

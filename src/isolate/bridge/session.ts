@@ -186,7 +186,7 @@ export class Session implements Enterable, Holder {
       );
       return;
     }
-    const held = body === null ? null : this.bodies.hold(body, fetch.owner, fetch.tie);
+    const held = body === null ? null : fetch.hold(head, body);
     writeResponse(this.inbox, fetch.id, fetch.owner, head, held);
     this.touch();
   }

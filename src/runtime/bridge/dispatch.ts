@@ -264,7 +264,7 @@ export class Dispatcher {
     const { ints } = channel;
     ints[at] = invocation.exchange;
     ints[at + 1] = parts.status;
-    ints[at + 2] = body.kind;
+    ints[at + 2] = parts.encodedByWorker ? body.kind | wire.BODY_CODED : body.kind;
     ints[at + 3] = body.ref;
     ints[at + 4] = body.high;
     ints[at + 5] = body.low;
