@@ -2,6 +2,7 @@ import { ProxyError } from "../../errors/proxy-error.ts";
 import type { BodySource } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { HeldBody, type Tie } from "./held-body.ts";
+import { IdTable } from "./id-table.ts";
 import type { Session } from "./session.ts";
 
 /** How often bodies that nobody touches are looked for. */
@@ -17,7 +18,7 @@ const UNKNOWN_SWEEPS = 4;
  */
 export class HeldBodies {
   readonly #session: Session;
-  readonly #bodies: Map<number, HeldBody> = new Map();
+  readonly #bodies: IdTable<HeldBody> = new IdTable();
   #last = 0;
   #sweeps = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -53,8 +54,8 @@ export class HeldBodies {
     if (tie !== "socket") {
       const incoming = this.#session.incoming.get(owner);
       if (incoming !== undefined) {
-        incoming.bodies ??= new Set();
-        incoming.bodies.add(held);
+        if (incoming.bodies === null) incoming.bodies = [held];
+        else incoming.bodies.push(held);
       }
       this.#timer ??= this.#wait();
     }
@@ -77,7 +78,9 @@ export class HeldBodies {
     const held = this.#bodies.get(id);
     if (held === undefined) return;
     this.#bodies.delete(id);
-    this.#session.incoming.get(held.owner)?.bodies?.delete(held);
+    const bodies = this.#session.incoming.get(held.owner)?.bodies;
+    const index = bodies?.indexOf(held) ?? -1;
+    if (index >= 0) bodies?.splice(index, 1);
     held.onGone?.();
   }
 
@@ -85,7 +88,7 @@ export class HeldBodies {
    * An exchange is done. Of its bodies stays what somebody is reading: work that nothing waits for, or an exchange that
    * shares a promise with this one. A stream that was begun and left goes too, unless the owner was only inferred.
    */
-  ownerDone(bodies: ReadonlySet<HeldBody>): void {
+  ownerDone(bodies: readonly HeldBody[]): void {
     for (const body of bodies) {
       if (body.waiting) continue;
       if (!body.isBegun || body.tie === "named") this.#drop(body);
@@ -96,7 +99,7 @@ export class HeldBodies {
   clear(error: ProxyError): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    const bodies = [...this.#bodies.values()];
+    const bodies = this.#bodies.values();
     this.#bodies.clear();
     for (const body of bodies) body.cancel(error);
   }

@@ -31,7 +31,7 @@ abstract class Incoming {
   /** What a fetch made for it, or a body that was read for it, last failed with. */
   lastFailure: ProxyError | null = null;
   /** What is held for it. */
-  bodies: Set<HeldBody> | null = null;
+  bodies: HeldBody[] | null = null;
 
   constructor(session: Session, id: number, entrypoint: Entrypoint) {
     this.session = session;

@@ -12,11 +12,12 @@ import type { GuestSocket } from "./guest-socket.ts";
 import { HeldBodies } from "./held-bodies.ts";
 import type { HeldBody } from "./held-body.ts";
 import { HostBuffer } from "./host-buffer.ts";
+import { IdTable } from "./id-table.ts";
 import { writeConnect, writeRequest, writeResponse } from "./in-records.ts";
 import { type Batch, Inbox } from "./inbox.ts";
 import { type Entrypoint, IncomingRequest, IncomingTunnel } from "./incoming.ts";
 import { Limits, threadCpu } from "./limits.ts";
-import { Drained, demandNew } from "./outbox.ts";
+import { demandNew, Outbox } from "./outbox.ts";
 import type { Holder } from "./pressure.ts";
 import { Records } from "./records.ts";
 import { Relay } from "./relay.ts";
@@ -25,9 +26,6 @@ import type { Enterable } from "./turn.ts";
 
 type Incoming = IncomingRequest | IncomingTunnel;
 
-/** Bytes that a guest may hand over in one entry: they lie in the host's memory, which no limit of the guest counts. */
-const MAX_DRAINED = 64 * 1024 * 1024;
-
 /**
  * One isolate of a Worker in service, from its start to its end: keeps everything that crosses the bridge under its
  * number, enters the isolate once a turn with what has gathered, and ends it when it breaks a limit.
@@ -35,12 +33,12 @@ const MAX_DRAINED = 64 * 1024 * 1024;
 export class Session implements Enterable, Holder {
   readonly owner: SessionOwner;
   readonly inbox: Inbox = new Inbox();
-  readonly incoming: Map<number, Incoming> = new Map();
-  readonly fetches: Map<number, GuestFetch> = new Map();
-  readonly sockets: Map<number, GuestSocket> = new Map();
+  readonly incoming: IdTable<Incoming> = new IdTable();
+  readonly fetches: IdTable<GuestFetch> = new IdTable();
+  readonly sockets: IdTable<GuestSocket> = new IdTable();
   readonly bodies: HeldBodies = new HeldBodies(this);
-  readonly outs: Map<number, GuestOut> = new Map();
-  readonly timers: Map<number, NodeJS.Timeout> = new Map();
+  readonly outs: IdTable<GuestOut> = new IdTable();
+  readonly timers: IdTable<NodeJS.Timeout> = new IdTable();
   /** Calls for native work whose result is on its way. */
   calls = 0;
   /** The exchange that the entry just made was all about; 0 when it was about several. */
@@ -54,8 +52,7 @@ export class Session implements Enterable, Holder {
   readonly #limits: Limits;
   readonly #records: Records;
   readonly #entrypoints: Map<Entrypoint, number> = new Map();
-  readonly #drained: Drained[] = [];
-  #drainedSize = 0;
+  readonly #outbox: Outbox = new Outbox();
   /** The guest has begun with it, and left a part for the next entry. */
   #batch: Batch | null = null;
   #lastIncoming = 0;
@@ -71,7 +68,7 @@ export class Session implements Enterable, Holder {
     this.#guest = new GuestIsolate(owner.context.isolates, owner.name);
     try {
       this.#guest.start(worker, start, owner.limits.startupMs, (ints, text, bytes) =>
-        this.#drain(ints, text, bytes),
+        this.#outbox.take(this.#guest.outbox, this.#guest.windowOut, ints, text, bytes),
       );
     } catch (error) {
       this.#guest.dispose();
@@ -257,7 +254,7 @@ export class Session implements Enterable, Holder {
     for (const fetch of this.fetches.values()) {
       if (fetch.owner === incoming.id) fetch.abort(error);
     }
-    for (const [id, fetch] of this.fetches) {
+    for (const [id, fetch] of this.fetches.entries()) {
       if (fetch.aborted === null) continue;
       this.fetches.delete(id);
       this.tellFetchFailed(id, incoming.id, "client_disconnected");
@@ -305,11 +302,11 @@ export class Session implements Enterable, Holder {
     const ended = error();
     for (const timer of this.timers.values()) clearTimeout(timer);
     this.timers.clear();
-    for (const fetch of [...this.fetches.values()]) fetch.abort(ended);
+    for (const fetch of this.fetches.values()) fetch.abort(ended);
     this.fetches.clear();
-    for (const socket of [...this.sockets.values()]) socket.end(ended);
+    for (const socket of this.sockets.values()) socket.end(ended);
     this.sockets.clear();
-    for (const out of [...this.outs.values()]) out.finish(ended);
+    for (const out of this.outs.values()) out.finish(ended);
     this.outs.clear();
     this.bodies.clear(ended);
     for (const incoming of again) {
@@ -387,40 +384,25 @@ export class Session implements Enterable, Holder {
     }
   }
 
-  /** Runs inside an entry: only copies. */
-  #drain(ints: number, text: string, bytes: number): void {
-    const { outbox, windowOut } = this.#guest;
-    if (!(ints >= 0 && ints <= wire.INTS && bytes >= 0 && bytes <= wire.WINDOW) || typeof text !== "string")
-      return;
-    this.#drainedSize += ints * 4 + text.length * 2 + bytes;
-    if (this.#drainedSize > MAX_DRAINED) return;
-    const copied = bytes > 0 ? Buffer.from(windowOut.subarray(0, bytes)) : nothing;
-    this.#drained.push(new Drained(outbox.slice(0, ints), text, copied));
-  }
-
   #handleDrained(): void {
-    const drained = this.#drained;
-    const size = this.#drainedSize;
-    this.#drainedSize = 0;
-    if (size > MAX_DRAINED) {
-      drained.length = 0;
+    const outbox = this.#outbox;
+    if (outbox.overflowed) {
       this.exceeded("memory", "worker_memory_exceeded", "it handed over more than fits at once");
-      return;
     }
     const until = this.owner.context.now() + this.#limits.hostMs;
-    for (let i = 0; i < drained.length && !this.isOver; i++) {
+    for (let i = 0; i < outbox.count && !this.isOver; i++) {
       if (i > 0 && this.owner.context.now() > until) {
         this.exceeded("cpu", "worker_cpu_exceeded", "it asked for more at once than can be done in time");
         break;
       }
       try {
-        this.#records.handle(drained[i] as Drained);
+        this.#records.handle(outbox.at(i));
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         this.end("internal", `its records cannot be read: ${reason}`);
       }
     }
-    drained.length = 0;
+    outbox.clear();
   }
 
   #reportUnhandled(): void {
@@ -464,7 +446,7 @@ export class Session implements Enterable, Holder {
     for (const out of this.outs.values()) {
       if (out.isHeld) return;
     }
-    for (const incoming of [...this.incoming.values()]) {
+    for (const incoming of this.incoming.values()) {
       if (!incoming.entered || incoming.kind === "tunnel") continue;
       if (!incoming.settled) {
         const text = "cannot answer: the Worker waits for something that never comes";
@@ -473,10 +455,8 @@ export class Session implements Enterable, Holder {
       // Answered, and only a promise given to waitUntil is open, which nothing will settle.
       this.done(incoming.id);
     }
-    for (const out of [...this.outs.values()]) {
+    for (const out of this.outs.values()) {
       out.finish(new ProxyError("worker_hung", "cannot go on with the body: the Worker's stream never ends"));
     }
   }
 }
-
-const nothing = new Uint8Array(0);
