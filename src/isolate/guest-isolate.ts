@@ -34,6 +34,8 @@ type Drain = (ints: number, text: string, bytes: number) => void;
 const BACKSTOP_MB = 1024;
 /** Milliseconds after which the watchdog takes a collection of garbage for stuck. */
 const MAX_COLLECT = 5000;
+/** Milliseconds that loading the runtime may take. */
+const MAX_BOOT = 5000;
 /** Characters of the longest URL that is parsed: parsing takes the host's time. */
 const MAX_URL = 1 << 17;
 /** Milliseconds after the time limit at which a callback finds the entry still running. */
@@ -51,8 +53,13 @@ export class GuestIsolate {
   readonly #control: Int32Array;
   readonly #isolate: ivm.Isolate;
   readonly #environment: IsolateEnvironment;
-  readonly #index: number;
+  /** Of the Worker, for the watchdog; -1 before it has one. */
+  #index = -1;
   #enter: ivm.Reference<(ints: number, text: string) => void> | null = null;
+  #context: ivm.Context | null = null;
+  /** What the guest has for the host to call, as long as its Worker has not started. */
+  #functions: ivm.Reference<Record<string, unknown>> | null = null;
+  #drain: Drain = () => {};
   #definePart: ivm.Reference<(...parameters: unknown[]) => unknown> | null = null;
   readonly #arguments: [number, string] = [0, ""];
   readonly #options = { timeout: 0 };
@@ -67,9 +74,8 @@ export class GuestIsolate {
   /** What the last entry with the result `exception` said. */
   lastException = { message: "", stack: "" };
 
-  constructor(environment: IsolateEnvironment, worker: string) {
+  constructor(environment: IsolateEnvironment) {
     this.#environment = environment;
-    this.#index = environment.indexOf(worker);
     this.#isolate = new ivm.Isolate({ memoryLimit: BACKSTOP_MB });
     this.#shared = new SharedArrayBuffer(wire.sharedBytes);
     this.inbox = new Int32Array(this.#shared, wire.inboxOffset, wire.INTS);
@@ -82,16 +88,35 @@ export class GuestIsolate {
   readonly #shared: SharedArrayBuffer;
 
   /**
-   * Loads the runtime and the Worker, and runs the Worker's global scope.
+   * Loads the runtime, which is the greater part of a start and the same for all Workers: it may be done ahead.
+   * @throws Error when the runtime does not load.
+   */
+  boot(): void {
+    if (this.#context !== null) return;
+    const { watchdog } = this.#environment;
+    watchdog.enter(this.#index, MAX_BOOT);
+    this.#deadline = performance.now() + MAX_BOOT;
+    try {
+      this.#loadRuntime(this.#isolate.createContextSync());
+    } finally {
+      watchdog.leave();
+    }
+  }
+
+  /**
+   * Loads the runtime, if that is not done yet, and the Worker, and runs the Worker's global scope.
    * @param drain takes what the guest hands over; it runs inside an entry, so it only copies.
    * @throws StartFailure when the Worker throws, has nothing to call, or takes longer than `startupMs`.
    */
   start(worker: CompiledWorker, start: GuestStart, startupMs: number, drain: Drain): void {
     const { watchdog } = this.#environment;
-    watchdog.enter(this.#index, startupMs * 2);
-    this.#deadline = performance.now() + startupMs * 2;
+    this.#index = this.#environment.indexOf(worker.name);
+    this.#drain = drain;
     try {
-      this.#load(worker, start, startupMs, drain);
+      this.boot();
+      watchdog.enter(this.#index, startupMs * 2);
+      this.#deadline = performance.now() + startupMs * 2;
+      this.#load(worker, start, startupMs);
     } catch (error) {
       if (error instanceof StartFailure) throw error;
       const timedOut = error instanceof Error && error.message.includes("Script execution timed out");
@@ -104,9 +129,7 @@ export class GuestIsolate {
     }
   }
 
-  #load(worker: CompiledWorker, start: GuestStart, startupMs: number, drain: Drain): void {
-    const isolate = this.#isolate;
-    const context = isolate.createContextSync();
+  #loadRuntime(context: ivm.Context): void {
     const boot = this.#script(this.#environment.runtime.code, "sluice:runtime", context) as ivm.Reference<
       (...parameters: unknown[]) => unknown
     >;
@@ -115,7 +138,12 @@ export class GuestIsolate {
     const functions = boot.applySync(
       undefined,
       [
-        new ivm.Callback(this.#guarded(drain, undefined)),
+        new ivm.Callback(
+          this.#guarded(
+            (ints: number, text: string, bytes: number) => this.#drain(ints, text, bytes),
+            undefined,
+          ),
+        ),
         new ivm.Callback(
           this.#guarded((input: string, base: string | null) => {
             // Time in a callback is not charged to the guest, so what it may cost is bounded.
@@ -144,22 +172,33 @@ export class GuestIsolate {
         ),
         new ivm.Callback(this.#guarded((name: string) => this.#loadPart(name, context), undefined)),
         new ivm.ExternalCopy(this.#shared).copyInto(),
-        start.bindings,
-        ...start.data.map((bytes) => new ivm.ExternalCopy(exactBuffer(bytes)).copyInto()),
       ],
-      { timeout: 5000, result: { reference: true } },
+      { timeout: MAX_BOOT, result: { reference: true } },
     ) as ivm.Reference<Record<string, unknown>>;
     boot.release();
+    this.#functions = functions;
+    this.#context = context;
+    this.#definePart = functions.getSync("definePart", { reference: true }) as ivm.Reference<
+      (...parameters: unknown[]) => unknown
+    >;
+  }
+
+  #load(worker: CompiledWorker, start: GuestStart, startupMs: number): void {
+    const context = this.#context as ivm.Context;
+    const functions = this.#functions as ivm.Reference<Record<string, unknown>>;
+    this.#functions = null;
     const get = (name: string): ivm.Reference<(...parameters: unknown[]) => unknown> =>
       functions.getSync(name, { reference: true }) as ivm.Reference<(...parameters: unknown[]) => unknown>;
-    this.#definePart = get("definePart");
     const prepare = get("prepare");
     const started = get("started");
     prepare.applySync(
       undefined,
       [
         start.options,
+        start.bindings,
+        worker.assets.length,
         ...worker.assets.map((asset) => new ivm.ExternalCopy(exactBuffer(asset.bytes)).copyInto()),
+        ...start.data.map((bytes) => new ivm.ExternalCopy(exactBuffer(bytes)).copyInto()),
       ],
       {
         timeout: startupMs,
@@ -192,7 +231,7 @@ export class GuestIsolate {
   }
 
   /** Compiles with the code cache, runs, and gives a reference to the completion value. */
-  #script(code: string, filename: string, context: ivm.Context, timeout = 5000): ivm.Reference<unknown> {
+  #script(code: string, filename: string, context: ivm.Context, timeout = MAX_BOOT): ivm.Reference<unknown> {
     const script = this.#isolate.compileScriptSync(code, { filename, ...this.#cached(code, filename) });
     this.#noteRejected(script, code, filename);
     const value = script.runSync(context, { timeout, reference: true }) as ivm.Reference<unknown>;

@@ -2,7 +2,7 @@ import * as wire from "../wire/ops.ts";
 import { Channel } from "./bridge/channel.ts";
 import { Dispatcher } from "./bridge/dispatch.ts";
 import { WorkerEntrypoint } from "./bridge/entrypoint.ts";
-import { makeEnv } from "./bridge/env.ts";
+import { fillEnv } from "./bridge/env.ts";
 import { Outbound } from "./bridge/fetcher.ts";
 import { BodyReaders } from "./bridge/handle-body.ts";
 import { Handlers } from "./bridge/handlers.ts";
@@ -14,6 +14,7 @@ import { definePart, setPartLoader } from "./part.ts";
 import { advanceClock } from "./web/clock.ts";
 import { applyOptions, installGlobals, type ScopeOptions } from "./web/globals.ts";
 import { setHost } from "./web/host.ts";
+import { startPerformance } from "./web/performance.ts";
 import {
   ArrayBufferNative,
   DateNow,
@@ -26,8 +27,11 @@ import {
 
 /** What the host enters, in this order; all of it may be called once but `enter` and `definePart`. */
 interface Entries {
-  /** Fits the scope to the Worker. @param options ScopeOptions as JSON. @param assets contents of its binary imports. */
-  prepare(options: string, ...assets: ArrayBuffer[]): void;
+  /**
+   * Fits the scope to the Worker. @param options ScopeOptions as JSON. @param bindings JSON, see bridge/env.ts.
+   * @param assets how many of the buffers are contents of its binary imports; the rest are of its data bindings.
+   */
+  prepare(options: string, bindings: string, assets: number, ...buffers: ArrayBuffer[]): void;
   /** After the Worker's global scope: gives JSON, either `{ problem }` or `{ entrypoints }` with the handlers of each. */
   started(isModule: boolean): string;
   /** See part.ts; called while the guest waits for a part. */
@@ -39,9 +43,8 @@ interface Entries {
 const levels = { debug: 0, log: 1, info: 1, warn: 2, error: 3 } as const;
 
 /**
- * The runtime's entry, called once by the host in a fresh isolate, before any code of the Worker runs.
- * @param shared laid out as wire/ops.ts says. @param bindings JSON, see bridge/env.ts. @param data contents of the data
- * bindings, in their order.
+ * The runtime's entry, called once by the host in a fresh isolate, maybe long before it is known which Worker will run
+ * in it. @param shared laid out as wire/ops.ts says.
  */
 export function boot(
   drain: (ints: number, text: string, bytes: number) => void,
@@ -51,8 +54,6 @@ export function boot(
   native: (name: string, amount: number, text: string) => number | string,
   loadPart: (name: string) => void,
   shared: SharedArrayBuffer,
-  bindings: string,
-  ...data: ArrayBuffer[]
 ): Entries {
   const channel = new Channel(
     new Int32Array(shared, wire.outboxOffset, wire.INTS),
@@ -64,7 +65,7 @@ export function boot(
   const outbound = new Outbound(channel, readers, outs);
   const calls = new HostCalls(channel);
   const listeners = new ScriptListeners();
-  const env = makeEnv(bindings, data, outbound);
+  const env: Record<string, unknown> = {};
   const handlers = new Handlers(env, () => listeners.current());
   const dispatcher = new Dispatcher({
     inbox: new Int32Array(shared, wire.inboxOffset, wire.INTS),
@@ -117,8 +118,10 @@ export function boot(
 
   let exported: Record<string, unknown> | null = null;
   return {
-    prepare(options, ...assets) {
+    prepare(options, bindings, assets, ...buffers) {
       advanceClock(DateNow());
+      startPerformance();
+      fillEnv(env, bindings, buffers, assets, outbound);
       applyOptions(globalThis as unknown as Record<string, unknown>, JSONParse(options) as ScopeOptions);
       provide({
         hook(worker: Record<string, unknown>): void {
@@ -130,7 +133,7 @@ export function boot(
           waitUntil: (promise: unknown) => dispatcher.waitUntil(promise),
         },
         asset: (index: number, kind: string): unknown =>
-          kind === "wasm" ? new WebAssembly.Module(assets[index] as ArrayBuffer) : assets[index],
+          kind === "wasm" ? new WebAssembly.Module(buffers[index] as ArrayBuffer) : buffers[index],
       });
     },
     started(isModule) {

@@ -5,6 +5,7 @@ import { Metrics, type MetricsSnapshot } from "../observability/traffic.ts";
 import type { LinkableService, ServiceContext } from "../services/context.ts";
 import { createService } from "../services/registry.ts";
 import type { Designator, Service } from "../services/service.ts";
+import { type SpareIsolates, spareIsolatesOf } from "../services/worker/spare-isolates.ts";
 import { WorkerService } from "../services/worker/worker.ts";
 import { GcPauses } from "./gc-pauses.ts";
 import { ShardIsolates } from "./isolates.ts";
@@ -22,6 +23,7 @@ export class DataPlane {
   readonly #services: Map<string, LinkableService> = new Map();
   readonly #sockets: ShardSocket[] = [];
   readonly #config: ProxyConfig;
+  readonly #spares: SpareIsolates;
 
   /** @param descriptors of the sockets, by name */
   constructor(init: ShardInit, descriptors: ReadonlyMap<string, number>, log: Logger) {
@@ -34,6 +36,7 @@ export class DataPlane {
       now: () => performance.now(),
     };
     this.#config = init.config;
+    this.#spares = spareIsolatesOf(context);
     const { services, sockets } = init.config;
     for (const [name, config] of Object.entries(services)) {
       this.#services.set(name, createService(name, config, context));
@@ -66,6 +69,7 @@ export class DataPlane {
   /** Takes connections on every socket. @throws Error `cannot listen on … (socket "…"): reason` */
   async listen(): Promise<void> {
     for (const socket of this.#sockets) await socket.listen();
+    this.#spares.open();
   }
 
   /**
@@ -97,6 +101,7 @@ export class DataPlane {
   /** Closes services, isolates and the watchdog. Nothing then keeps the process alive. */
   async close(): Promise<void> {
     for (const service of this.#services.values()) service.close();
+    this.#spares.close();
     this.#gcPauses.close();
     await this.#isolates.close();
   }

@@ -31,8 +31,7 @@ export class Pressure {
   #pausedUntil = 0;
   /** How large the process was when one was ended last. */
   #highest = 0;
-  /** Gives up what can be spared, as the process comes near its limit; called at most every `INTERVAL_MS`. */
-  relieve: () => void = () => {};
+  readonly #relievers: Array<() => void> = [];
 
   /** @param limit in bytes; 0 is none. @param resident bytes of this process */
   constructor(limit: number, now: () => number, resident: () => number = process.memoryUsage.rss) {
@@ -52,7 +51,7 @@ export class Pressure {
     this.#last = resident;
     holder.grown = Math.max(0, holder.grown + growth);
     this.#holders.add(holder);
-    if (resident >= this.#limit * NEAR) this.relieve();
+    if (resident >= this.#limit * NEAR) for (const relieve of this.#relievers) relieve();
     if (resident < this.#limit || (now < this.#pausedUntil && resident <= this.#highest)) return;
     let largest = holder;
     for (const each of this.#holders) {
@@ -64,6 +63,11 @@ export class Pressure {
     this.#highest = resident;
     this.#holders.delete(largest);
     largest.tooLarge(resident);
+  }
+
+  /** @param relieve gives up what can be spared; called as long as the process is near its limit, every `INTERVAL_MS` at most */
+  onNear(relieve: () => void): void {
+    this.#relievers.push(relieve);
   }
 
   /** The process was near its limit when it was looked at last. */

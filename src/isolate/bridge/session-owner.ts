@@ -1,6 +1,7 @@
 import type { Exchange } from "../../http/exchange.ts";
 import type { ServiceContext } from "../../services/context.ts";
 import type { Service } from "../../services/service.ts";
+import type { GuestIsolate } from "../guest-isolate.ts";
 import type { Entrypoint } from "./incoming.ts";
 import type { Durations, LimitValues } from "./limits.ts";
 import type { Enterable, Turn } from "./turn.ts";
@@ -17,6 +18,8 @@ export interface SessionOwner {
   readonly services: readonly Service[];
   /** Takes exchanges that passThroughOnException() lets go on. */
   readonly fallback: Service;
+  /** An isolate of no Worker, for the session to start its Worker in. */
+  isolate(): GuestIsolate;
   /** The session is over; the next exchange needs another. @param session itself, with the CPU time that it used */
   ended(session: Enterable & { readonly cpuTime: number }): void;
   /** Handles an exchange anew that the ended session had not begun with. */

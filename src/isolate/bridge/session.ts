@@ -5,7 +5,7 @@ import type { ResponseHead } from "../../http/message.ts";
 import type { Tunnel } from "../../services/service.ts";
 import * as wire from "../../wire/ops.ts";
 import type { CompiledWorker } from "../environment.ts";
-import { GuestIsolate, type GuestStart } from "../guest-isolate.ts";
+import type { GuestIsolate, GuestStart } from "../guest-isolate.ts";
 import type { GuestFetch } from "./guest-fetch.ts";
 import { GuestOut } from "./guest-out.ts";
 import type { GuestSocket } from "./guest-socket.ts";
@@ -65,7 +65,7 @@ export class Session implements Enterable, Holder {
     this.#limits = new Limits(owner.limits, clocks, owner.entries);
     this.#records = new Records(this);
     this.buffer = new HostBuffer(owner.limits.memoryMb * 1024 * 1024);
-    this.#guest = new GuestIsolate(owner.context.isolates, owner.name);
+    this.#guest = owner.isolate();
     try {
       this.#guest.start(worker, start, owner.limits.startupMs, (ints, text, bytes) =>
         this.#outbox.take(this.#guest.outbox, this.#guest.windowOut, ints, text, bytes),

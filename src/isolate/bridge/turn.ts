@@ -19,6 +19,8 @@ export class Turn {
   readonly #now: () => number;
   #waiting: Enterable[] = [];
   #scheduled = false;
+  /** When isolates were entered last, by the shard's clock. */
+  ranAt = 0;
   readonly #flush = (): void => this.#run();
 
   /** @param softBytes of the process, above which the isolate that made it grow most is ended; 0 is never */
@@ -38,7 +40,8 @@ export class Turn {
 
   #run(): void {
     beginTurn();
-    const end = this.#now() + SLICE_MS;
+    this.ranAt = this.#now();
+    const end = this.ranAt + SLICE_MS;
     let at = 0;
     for (; at < this.#waiting.length; at++) {
       this.#waiting[at]?.run();

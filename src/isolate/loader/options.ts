@@ -48,7 +48,8 @@ export const workerOptions = {
 
 /**
  * How the guest runtime is bundled. Whitespace goes, because each isolate holds the source text once; identifiers stay,
- * because the names of classes and functions are visible to Workers. The wrapper makes `boot` the script's completion
+ * because the names of classes and functions are visible to Workers; and a text with a character beyond Latin-1 would take
+ * two bytes for each of its characters. The wrapper makes `boot` the script's completion
  * value without leaving a global behind.
  */
 export const runtimeOptions = {
@@ -62,7 +63,7 @@ export const runtimeOptions = {
   conditions: ["workerd", "worker"],
   mainFields: ["module", "main"],
   nodePaths: [],
-  charset: "utf8",
+  charset: "ascii",
   legalComments: "none",
   minifyWhitespace: true,
   minifySyntax: true,

@@ -7,14 +7,19 @@ type BindingRecord =
   | readonly [name: string, kind: "value", value: unknown]
   | readonly [name: string, kind: "data", index: number];
 
-/** Makes `env`. @param bindings JSON, an array of `BindingRecord`. */
-export function makeEnv(
+/**
+ * Fills `env`.
+ * @param bindings JSON, an array of `BindingRecord`. @param buffers the contents of the data bindings, in their order,
+ * from `first` on.
+ */
+export function fillEnv(
+  env: Record<string, unknown>,
   bindings: string,
-  data: readonly ArrayBuffer[],
+  buffers: readonly ArrayBuffer[],
+  first: number,
   outbound: Outbound,
-): Record<string, unknown> {
+): void {
   const records = JSONParse(bindings) as BindingRecord[];
-  const env: Record<string, unknown> = {};
   for (let i = 0; i < records.length; i++) {
     const record = records[i] as BindingRecord;
     let value: unknown;
@@ -26,10 +31,9 @@ export function makeEnv(
         value = record[2];
         break;
       case "data":
-        value = data[record[2]];
+        value = buffers[first + record[2]];
         break;
     }
     ObjectDefineProperty(env, record[0], { value, writable: true, enumerable: true, configurable: true });
   }
-  return env;
 }

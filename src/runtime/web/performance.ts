@@ -1,9 +1,14 @@
 import { clockNow } from "./clock.ts";
 import { defineInterface, illegalConstructor, internal } from "./webidl.ts";
 
-const origin = clockNow();
+let origin = clockNow();
 
-/** Milliseconds since the isolate's start, by the Worker's clock and no finer than it. */
+/** The Worker starts now: an isolate may have been made long before it got its Worker. */
+export function startPerformance(): void {
+  origin = clockNow();
+}
+
+/** Milliseconds since the Worker's start, by the Worker's clock and no finer than it. */
 export function now(): number {
   return clockNow() - origin;
 }

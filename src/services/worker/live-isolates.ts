@@ -47,7 +47,7 @@ export class LiveIsolates {
     this.#max = max;
     this.#now = now;
     this.#pressure = pressure;
-    pressure.relieve = () => this.#relieve();
+    pressure.onNear(() => this.#relieve());
   }
 
   get size(): number {

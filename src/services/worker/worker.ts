@@ -6,7 +6,7 @@ import type { Entrypoint } from "../../isolate/bridge/incoming.ts";
 import { Session } from "../../isolate/bridge/session.ts";
 import type { SessionOwner } from "../../isolate/bridge/session-owner.ts";
 import type { Turn } from "../../isolate/bridge/turn.ts";
-import { type GuestStart, StartFailure } from "../../isolate/guest-isolate.ts";
+import { type GuestIsolate, type GuestStart, StartFailure } from "../../isolate/guest-isolate.ts";
 import { type GuestScript, guestScript, mapStack } from "../../isolate/stack.ts";
 import type { Histogram } from "../../observability/histogram.ts";
 import { metricKey } from "../../observability/metric-key.ts";
@@ -15,6 +15,7 @@ import type { LinkableService, ServiceContext, ServiceFactory } from "../context
 import type { JsonValue, Resolve, Service, Tunnel } from "../service.ts";
 import { type EvictionReason, type LiveIsolates, type LiveWorker, liveIsolatesOf } from "./live-isolates.ts";
 import { LongEntries } from "./long-entries.ts";
+import { type SpareIsolates, spareIsolatesOf } from "./spare-isolates.ts";
 import { TestExchange } from "./test-exchange.ts";
 import { turnOf } from "./turns.ts";
 
@@ -42,6 +43,7 @@ export class WorkerService implements LinkableService, SessionOwner, LiveWorker 
   readonly #bytesOut: string;
   readonly #coldStarts: string;
   readonly #live: LiveIsolates;
+  readonly #spares: SpareIsolates;
   readonly #longEntries: LongEntries;
   #startedAt = 0;
   #session: Session | null = null;
@@ -60,6 +62,8 @@ export class WorkerService implements LinkableService, SessionOwner, LiveWorker 
     this.idleTimeout = config.isolates.idleTimeout ?? context.isolates.idleTimeout ?? 0;
     this.entries = context.metrics.histogram(metricKey("sluice_isolate_entry_seconds", { worker: name }));
     this.#live = liveIsolatesOf(context);
+    this.#spares = spareIsolatesOf(context);
+    this.#spares.addWorker();
     this.#longEntries = new LongEntries(name, context.log, context.now);
     this.#config = config;
     this.#traffic = context.metrics.traffic("service", name);
@@ -186,11 +190,16 @@ export class WorkerService implements LinkableService, SessionOwner, LiveWorker 
 
   // What a session asks of its owner.
 
+  isolate(): GuestIsolate {
+    return this.#spares.take();
+  }
+
   ended(session: { readonly cpuTime: number }): void {
     this.#cpuBefore += session.cpuTime;
     if (this.#session !== session) return;
     this.#session = null;
     this.#live.delete(this);
+    this.#spares.consider();
   }
 
   tookLong(ms: number, records: number): void {
@@ -271,6 +280,7 @@ export class WorkerService implements LinkableService, SessionOwner, LiveWorker 
     this.#failure = null;
     this.#startedAt = context.now();
     this.#live.add(this);
+    this.#spares.consider();
     context.metrics.gauges.add(this.#coldStarts);
     return session;
   }
