@@ -83,7 +83,10 @@ export class WorkerRunner {
         const run = function (send) {
           ${harness?.code}
           ;${reporter};
-          ${scripts.map(({ code }) => `${code}\n;`).join("\n")}
+          (function () {
+            ${isStrict(scripts.at(-1)?.code ?? "") ? '"use strict";' : ""}
+            ${scripts.map(({ code }) => `${code}\n;`).join("\n")}
+          }).call(globalThis);
         };
         addEventListener("fetch", (event) => {
           event.respondWith(new Promise((resolve) => {
@@ -155,4 +158,9 @@ export class WorkerRunner {
       );
     });
   }
+}
+
+/** A directive counts at the head of a function only, which is not where the test's own text begins. */
+function isStrict(code: string): boolean {
+  return /^(?:\s|\/\/.*\n|\/\*[\s\S]*?\*\/)*(["'])use strict\1/.test(code);
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import type { Order } from "./process.ts";
+import { type Order, unable } from "./order.ts";
 import type { Suite } from "./suite.ts";
 import { type FileResult, type TestFile, wholeFile } from "./test-file.ts";
 
@@ -42,6 +42,7 @@ export async function runAll(
       feed();
     });
     child.on("exit", (code, signal) => {
+      if (code === unable) queue.length = 0;
       for (const name of inHand.keys()) {
         const message = `the process ended (${signal ?? code})`;
         results.set(name, { name, subtests: [{ name: wholeFile, status: "fail", message }] });

@@ -1,14 +1,8 @@
 // One of the processes of the runner: takes test files over IPC and answers with their results.
 import { runInNode } from "./in-node.ts";
 import { WorkerRunner } from "./in-worker.ts";
-import type { Suite } from "./suite.ts";
-import type { FileResult, TestFile } from "./test-file.ts";
-
-export interface Order {
-  readonly suite: Suite;
-  readonly test: TestFile;
-  readonly where: "worker" | "node";
-}
+import { type Order, unable } from "./order.ts";
+import type { FileResult } from "./test-file.ts";
 
 let runner: Promise<WorkerRunner> | null = null;
 
@@ -22,7 +16,7 @@ process.on("message", ({ suite, test, where }: Order) => {
     (result) => process.send?.(result),
     (error) => {
       process.stderr.write(`cannot run ${test.name}: ${(error as Error).stack}\n`);
-      process.exit(1);
+      process.exit(unable);
     },
   );
 });

@@ -1,3 +1,4 @@
+import { Dependents } from "./dependents.ts";
 import { DOMException } from "./dom-exception.ts";
 import {
   dispatch,
@@ -9,7 +10,15 @@ import {
   provideSignals,
   setHandler,
 } from "./events.ts";
-import { ArrayPush, SetAdd, SetDelete, SetForEach, SetNative, SymbolIterator } from "./primordials.ts";
+import {
+  ArrayPush,
+  SetAdd,
+  SetDelete,
+  SetForEach,
+  SetNative,
+  SetSize,
+  SymbolIterator,
+} from "./primordials.ts";
 import { setTimeout } from "./timers.ts";
 import {
   defineInterface,
@@ -29,13 +38,17 @@ export let removeAbortAlgorithm: (signal: AbortSignal, algorithm: () => void) =>
 /** Makes `signal` abort whenever `source` does. */
 export let followSignal: (signal: AbortSignal, source: AbortSignal) => void;
 
+let signalListened: (signal: AbortSignal, listening: boolean) => void;
+
 /** DOM §3.2. Listeners, algorithms and dependents cost nothing until there are some. */
 export class AbortSignal extends EventTarget {
   #aborted = false;
   #reason: unknown = undefined;
   #algorithms: Set<() => void> | null = null;
-  /** Signals made by `AbortSignal.any` that follow this one. */
-  #dependents: AbortSignal[] | null = null;
+  /** Signals that follow this one, in the order of their making. */
+  #dependents: Dependents<AbortSignal> | null = null;
+  /** The signals that this one follows; none of them follows another. */
+  #sources: AbortSignal[] | null = null;
 
   constructor(token?: unknown) {
     if (token !== internal) throw illegalConstructor();
@@ -77,11 +90,8 @@ export class AbortSignal extends EventTarget {
       result.#reason = source.#reason;
       return result;
     }
-    for (let i = 0; i < sources.length; i++) {
-      const source = sources[i] as AbortSignal;
-      source.#dependents ??= [];
-      ArrayPush(source.#dependents, result);
-    }
+    result.#sources = [];
+    for (let i = 0; i < sources.length; i++) result.#follow(sources[i] as AbortSignal);
     return result;
   }
 
@@ -107,21 +117,54 @@ export class AbortSignal extends EventTarget {
 
   #abort(reason: unknown): void {
     if (this.#aborted) return;
+    this.#aborted = true;
+    this.#reason = reason;
+    const dependents = this.#dependents;
+    this.#dependents = null;
+    if (dependents === null) {
+      this.#notify();
+      return;
+    }
     // All dependents are marked before any event runs (DOM §3.2, signal abort).
     const marked: AbortSignal[] = [];
-    this.#mark(reason, marked);
+    const live = dependents.live();
+    for (let i = 0; i < live.length; i++) {
+      const dependent = live[i] as AbortSignal;
+      if (dependent.#aborted) continue;
+      dependent.#aborted = true;
+      dependent.#reason = reason;
+      dependent.#leave();
+      ArrayPush(marked, dependent);
+    }
+    this.#notify();
     for (let i = 0; i < marked.length; i++) (marked[i] as AbortSignal).#notify();
   }
 
-  #mark(reason: unknown, marked: AbortSignal[]): void {
-    if (this.#aborted) return;
-    this.#aborted = true;
-    this.#reason = reason;
-    ArrayPush(marked, this);
-    const dependents = this.#dependents;
-    this.#dependents = null;
-    for (let i = 0; dependents !== null && i < dependents.length; i++) {
-      (dependents[i] as AbortSignal).#mark(reason, marked);
+  /** Follows a signal that has not aborted, or those that it follows itself. */
+  #follow(source: AbortSignal): void {
+    const roots = source.#sources;
+    if (roots === null) {
+      source.#dependents ??= new Dependents();
+      source.#dependents.add(this);
+      ArrayPush(this.#sources as AbortSignal[], source);
+      return;
+    }
+    for (let i = 0; i < roots.length; i++) this.#follow(roots[i] as AbortSignal);
+  }
+
+  /** Somebody waits for this signal, so those that it follows keep it; else nobody would abort it. */
+  #hold(): void {
+    const sources = this.#sources;
+    for (let i = 0; sources !== null && i < sources.length; i++) {
+      (sources[i] as AbortSignal).#dependents?.hold(this);
+    }
+  }
+
+  /** Nobody waits any more. */
+  #leave(): void {
+    const sources = this.#sources;
+    for (let i = 0; sources !== null && i < sources.length; i++) {
+      (sources[i] as AbortSignal).#dependents?.release(this);
     }
   }
 
@@ -142,17 +185,28 @@ export class AbortSignal extends EventTarget {
       if (signal.#aborted) return;
       signal.#algorithms ??= new SetNative();
       SetAdd(signal.#algorithms, algorithm);
+      if (signal.#sources !== null) signal.#hold();
     };
     removeAbortAlgorithm = (signal, algorithm) => {
-      if (signal.#algorithms !== null) SetDelete(signal.#algorithms, algorithm);
+      if (signal.#algorithms === null) return;
+      SetDelete(signal.#algorithms, algorithm);
+      if (signal.#sources !== null && SetSize(signal.#algorithms) === 0 && !hasListeners(signal, "abort")) {
+        signal.#leave();
+      }
     };
     followSignal = (signal, source) => {
       if (source.#aborted) {
         signal.#abort(source.#reason);
         return;
       }
-      source.#dependents ??= [];
-      ArrayPush(source.#dependents, signal);
+      signal.#sources ??= [];
+      signal.#follow(source);
+      if (signal.#algorithms !== null || hasListeners(signal, "abort")) signal.#hold();
+    };
+    signalListened = (signal, listening) => {
+      if (signal.#sources === null || signal.#aborted) return;
+      if (listening) signal.#hold();
+      else if (signal.#algorithms === null || SetSize(signal.#algorithms) === 0) signal.#leave();
     };
   }
 }
@@ -186,4 +240,7 @@ provideSignals({
   isSignal: isAbortSignal,
   aborted: (signal) => (signal as AbortSignal).aborted,
   onAbort: (signal, algorithm) => addAbortAlgorithm(signal as AbortSignal, algorithm),
+  listened: (target, listening) => {
+    if (isAbortSignal(target)) signalListened(target, listening);
+  },
 });

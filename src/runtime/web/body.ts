@@ -25,7 +25,7 @@ import {
   type ReadableStream,
   readableCore,
 } from "./streams/readable-stream.ts";
-import { Tee } from "./streams/tee.ts";
+import { teeStream } from "./streams/tee.ts";
 import { isURLSearchParams, serializeParams, type URLSearchParams } from "./url-search-params.ts";
 import { parseUrlencoded } from "./urlencoded.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
@@ -128,7 +128,7 @@ export class BodyState {
     }
     if (this.kind === "stream") {
       const source = readableCore(this.stream as ReadableStream);
-      const tee = new Tee(source);
+      const tee = teeStream(source);
       tee.first.length = source.length;
       tee.second.length = source.length;
       this.stream = makeReadable(tee.first);

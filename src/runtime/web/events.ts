@@ -187,6 +187,8 @@ export interface SignalHooks {
   isSignal(value: unknown): boolean;
   aborted(signal: object): boolean;
   onAbort(signal: object, algorithm: () => void): void;
+  /** The first listener for "abort" came to a target, or the last one went. */
+  listened(target: object, listening: boolean): void;
 }
 
 let signals: SignalHooks;
@@ -245,6 +247,7 @@ export class EventTarget {
     }
     const listener = new Listener(callback, capture, once, isPassive, false);
     ArrayPush(list, listener);
+    if (name === "abort" && list.length === 1) signals.listened(this, true);
     if (signal !== null) signals.onAbort(signal, () => this.#remove(name, listener));
   }
 
@@ -276,7 +279,9 @@ export class EventTarget {
     for (let i = 0; i < list.length; i++) {
       if (list[i] !== listener) continue;
       ArraySplice(list, i, 1);
-      if (list.length === 0) MapDelete(this.#listeners as Map<string, Listener[]>, name);
+      if (list.length > 0) return;
+      MapDelete(this.#listeners as Map<string, Listener[]>, name);
+      if (name === "abort") signals.listened(this, false);
       return;
     }
   }
@@ -355,6 +360,7 @@ export class EventTarget {
       const list = MapGet(target.#listeners, type) ?? [];
       ArrayPush(list, new Listener(new HandlerBox(target, handler), false, false, false, true));
       MapSet(target.#listeners, type, list);
+      if (type === "abort" && list.length === 1) signals.listened(target, true);
     };
   }
 }

@@ -17,6 +17,8 @@ export class Pipe implements ReadRequest {
   readonly #done = new Deferred<undefined>();
   #shuttingDown = false;
   #reading = false;
+  /** A chunk that comes now was in the queue; one that comes later comes out of the source's `enqueue`. */
+  #inRead = false;
   #currentWrite: Promise<unknown> = promiseResolve(undefined);
 
   constructor(
@@ -125,17 +127,28 @@ export class Pipe implements ReadRequest {
       return;
     }
     this.#reading = true;
+    this.#inRead = true;
     this.#reader.read(this);
+    this.#inRead = false;
   }
 
   readonly #onReady = (): void => this.#step();
 
   chunk(value: unknown): void {
+    if (this.#inRead) {
+      this.#write(value);
+      return;
+    }
+    // The sink does not run inside of `enqueue`.
+    this.#currentWrite = PromiseThen(settled, () => this.#write(value));
+  }
+
+  #write(value: unknown): void {
     this.#reading = false;
     this.#currentWrite = this.#destination.write(this.#writer, value);
     markHandled(this.#currentWrite);
     // Not at once: a source that always has a chunk would never let anything else run.
-    PromiseThen(promiseResolve(undefined), this.#onReady);
+    PromiseThen(settled, this.#onReady);
   }
 
   close(): void {
@@ -182,5 +195,7 @@ export class Pipe implements ReadRequest {
     else this.#done.resolve(undefined);
   }
 }
+
+const settled = promiseResolve(undefined);
 
 function ignore(): void {}

@@ -1,5 +1,5 @@
-import { PromiseThen, promiseReject, promiseResolve } from "../primordials.ts";
-import { defineInterface, illegalConstructor, internal } from "../webidl.ts";
+import { Deferred, PromiseThen, promiseReject, promiseResolve } from "../primordials.ts";
+import { defineInterface, illegalConstructor, internal, isObject } from "../webidl.ts";
 import { Fifo } from "./fifo.ts";
 import type { ReadableController, ReadableCore, ReadRequest, Source } from "./readable-core.ts";
 import { checkSize, type SizeOf } from "./strategy.ts";
@@ -193,6 +193,14 @@ defineInterface(ReadableStreamDefaultController, "ReadableStreamDefaultControlle
   enqueue: 0,
   error: 0,
 });
+
+/** Web IDL §3.2.24, "a promise resolved with": unlike a promise that is handed on, one that `value` settles later. */
+export function promiseOf(value: unknown): Promise<unknown> {
+  if (!isObject(value)) return promiseResolve(value);
+  const deferred = new Deferred<unknown>();
+  deferred.resolve(value);
+  return deferred.promise;
+}
 
 /** Runs a function of a Worker and makes a promise of what comes of it. */
 export function promiseCall(call: () => unknown): Promise<unknown> {

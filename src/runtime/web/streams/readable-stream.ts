@@ -21,18 +21,17 @@ import { IterableSource } from "./iterable-source.ts";
 import { Pipe } from "./pipe.ts";
 import { ByteController } from "./readable-bytes.ts";
 import { ReadableCore, ReaderCore, type Source } from "./readable-core.ts";
-import { DefaultController, promiseCall, ReadableStreamDefaultController } from "./readable-default.ts";
+import {
+  DefaultController,
+  promiseCall,
+  promiseOf,
+  ReadableStreamDefaultController,
+} from "./readable-default.ts";
 import { provideReadable, ReadableStreamBYOBReader, ReadableStreamDefaultReader } from "./readers.ts";
 import { type QueuingStrategy, Strategy } from "./strategy.ts";
 import { makeIterator } from "./stream-iterator.ts";
-import { Tee } from "./tee.ts";
-import {
-  isWritableStream,
-  readMethod,
-  readPair,
-  type WritableStream,
-  writableCore,
-} from "./writable-stream.ts";
+import { teeStream } from "./tee.ts";
+import { isWritableStream, readMethod, type WritableStream, writableCore } from "./writable-stream.ts";
 
 export interface UnderlyingSource {
   start?(controller: never): unknown;
@@ -121,11 +120,11 @@ export class ReadableStream {
       }
       const controller = new ByteController(core, source, queue.mark(0), source.autoAllocate ?? 0);
       source.controller = new ReadableByteStreamController(internal, controller);
-      controller.start(promiseResolve(source.start()));
+      controller.start(promiseOf(source.start()));
     } else {
       const controller = new DefaultController(core, source, queue.mark(1), queue.size);
       source.controller = new ReadableStreamDefaultController(internal, controller);
-      controller.start(promiseResolve(source.start()));
+      controller.start(promiseOf(source.start()));
     }
   }
 
@@ -163,10 +162,12 @@ export class ReadableStream {
   pipeThrough<T>(transform: { readable: T; writable: WritableStream }, options?: PipeOptions): T {
     const core = this.#core;
     requireArguments(arguments.length, 1, "pipeThrough");
-    const { readable, writable } = readPair(transform);
+    const pair = toDictionary(transform, "transform");
+    const readable = pair === null ? undefined : pair.readable;
     if (!isReadableStream(readable)) {
       throw new TypeError("cannot pipe through: transform.readable is not a ReadableStream");
     }
+    const writable = (pair as Record<string, unknown>).writable;
     if (!isWritableStream(writable)) {
       throw new TypeError("cannot pipe through: transform.writable is not a WritableStream");
     }
@@ -176,7 +177,7 @@ export class ReadableStream {
       throw new TypeError("cannot pipe through: transform.writable is locked to a writer");
     }
     markHandled(settings.pipe(core, writable));
-    return readable as T;
+    return readable as unknown as T;
   }
 
   pipeTo(destination: WritableStream, options?: PipeOptions): Promise<undefined> {
@@ -197,7 +198,7 @@ export class ReadableStream {
   }
 
   tee(): [ReadableStream, ReadableStream] {
-    const tee = new Tee(this.#core);
+    const tee = teeStream(this.#core);
     return [makeReadable(tee.first), makeReadable(tee.second)];
   }
 

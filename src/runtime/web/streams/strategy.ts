@@ -13,9 +13,9 @@ function readMark(init: unknown): number {
   return +(highWaterMark as number);
 }
 
-function size(): number {
-  return 1;
-}
+// Arrow functions: neither has a prototype or makes objects (Streams §7.1, §7.2).
+const countSize = (): number => 1;
+ObjectDefineProperty(countSize, "name", { value: "size" });
 
 const byteSize = (chunk: unknown): number => (chunk as ArrayBufferView).byteLength;
 ObjectDefineProperty(byteSize, "name", { value: "size" });
@@ -35,7 +35,7 @@ export class CountQueuingStrategy {
 
   get size(): (chunk?: unknown) => number {
     void this.#highWaterMark;
-    return size;
+    return countSize;
   }
 }
 
@@ -65,8 +65,8 @@ defineInterface(ByteLengthQueuingStrategy, "ByteLengthQueuingStrategy", 1);
 export type SizeOf = ((chunk: unknown) => number) | null;
 
 export class Strategy {
-  /** -1 when the strategy does not say. */
-  readonly highWaterMark: number;
+  #given = false;
+  #highWaterMark = 0;
   readonly size: SizeOf;
 
   constructor(value: unknown) {
@@ -77,19 +77,19 @@ export class Strategy {
       throw new TypeError("cannot make a stream: size is not a function");
     }
     this.size = sizeOf === undefined ? null : (chunk) => (sizeOf as (chunk: unknown) => number)(chunk);
-    if (mark === undefined) {
-      this.highWaterMark = -1;
-      return;
-    }
-    const number = +(mark as number);
-    if (NumberIsNaN(number) || number < 0) {
-      throw new RangeError("cannot make a stream: highWaterMark is not a non-negative number");
-    }
-    this.highWaterMark = number;
+    if (mark === undefined) return;
+    this.#given = true;
+    this.#highWaterMark = +(mark as number);
   }
 
+  /** @throws RangeError when what was given is no mark; only here, since the other arguments are converted first. */
   mark(fallback: number): number {
-    return this.highWaterMark < 0 ? fallback : this.highWaterMark;
+    if (!this.#given) return fallback;
+    const mark = this.#highWaterMark;
+    if (NumberIsNaN(mark) || mark < 0) {
+      throw new RangeError("cannot make a stream: highWaterMark is not a non-negative number");
+    }
+    return mark;
   }
 }
 

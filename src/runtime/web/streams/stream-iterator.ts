@@ -51,7 +51,8 @@ class StreamIterator {
     const request = new IteratorRequest(this);
     this.#reading = true;
     this.#reader.read(request);
-    return request.promise;
+    // One more turn, as the standard has it: the source is asked for more before the loop's body runs and may end it.
+    return PromiseThen(request.promise, same);
   }
 
   /** The read that was under way is done, so the next one need not wait for its promise. */
@@ -74,6 +75,10 @@ class StreamIterator {
     this.#reader.release();
     return PromiseThen(result, () => ({ value, done: true }));
   }
+}
+
+function same<T>(value: T): T {
+  return value;
 }
 
 async function settled(promise: Promise<unknown>): Promise<void> {

@@ -1,22 +1,18 @@
-import {
-  ArrayBufferSlice,
-  Deferred,
-  PromiseThen,
-  promiseResolve,
-  TypedArrayTag,
-  viewBuffer,
-  viewLength,
-  viewOffset,
-} from "../primordials.ts";
-import { ByteController } from "./readable-bytes.ts";
+import { Deferred, PromiseThen, promiseResolve } from "../primordials.ts";
+import { ByteTee } from "./byte-tee.ts";
 import { ReadableCore, ReaderCore, type ReadRequest, type Source } from "./readable-core.ts";
 import { DefaultController } from "./readable-default.ts";
 
-/**
- * Streams §4.9.1, ReadableStreamTee. The branches of a byte stream are byte streams; each gets bytes of its own, so
- * that neither sees what the other does to them.
- */
-export class Tee implements ReadRequest {
+/** Two streams that yield the same (Streams §4.9.1, ReadableStreamTee). The branches of a byte stream are byte streams. */
+export function teeStream(source: ReadableCore): {
+  readonly first: ReadableCore;
+  readonly second: ReadableCore;
+} {
+  return source.controller.bytes ? new ByteTee(source) : new DefaultTee(source);
+}
+
+/** Streams §4.9.1, ReadableStreamDefaultTee: both branches get the same chunks. */
+class DefaultTee implements ReadRequest {
   readonly first: ReadableCore;
   readonly second: ReadableCore;
   readonly #source: ReadableCore;
@@ -24,8 +20,8 @@ export class Tee implements ReadRequest {
   readonly #cancelled = new Deferred<undefined>();
   #reading = false;
   #readAgain = false;
-  #left: Branch;
-  #right: Branch;
+  readonly #left: Branch;
+  readonly #right: Branch;
 
   constructor(source: ReadableCore) {
     this.#source = source;
@@ -34,8 +30,8 @@ export class Tee implements ReadRequest {
     this.#right = new Branch(this);
     this.first = this.#left.stream;
     this.second = this.#right.stream;
-    this.#left.start(source.controller.bytes);
-    this.#right.start(source.controller.bytes);
+    this.#left.start();
+    this.#right.start();
     PromiseThen(this.#reader.closedPromise(), undefined, (reason) => {
       this.#left.error(reason);
       this.#right.error(reason);
@@ -68,8 +64,8 @@ export class Tee implements ReadRequest {
     // In a microtask, so that an error that came with the chunk is seen first.
     PromiseThen(promiseResolve(undefined), () => {
       this.#readAgain = false;
-      this.#left.enqueue(value, false);
-      this.#right.enqueue(value, this.#source.controller.bytes);
+      this.#left.enqueue(value);
+      this.#right.enqueue(value);
       this.#reading = false;
       if (this.#readAgain) this.pull();
     });
@@ -90,19 +86,16 @@ export class Tee implements ReadRequest {
 
 class Branch implements Source {
   readonly stream = new ReadableCore();
-  readonly #tee: Tee;
+  readonly #tee: DefaultTee;
   cancelled = false;
   reason: unknown = undefined;
 
-  constructor(tee: Tee) {
+  constructor(tee: DefaultTee) {
     this.#tee = tee;
   }
 
-  start(bytes: boolean): void {
-    const controller = bytes
-      ? new ByteController(this.stream, this, 0, 0)
-      : new DefaultController(this.stream, this, 1, null);
-    controller.start(promiseResolve(undefined));
+  start(): void {
+    new DefaultController(this.stream, this, 1, null).start(promiseResolve(undefined));
   }
 
   pull(): undefined {
@@ -115,34 +108,15 @@ class Branch implements Source {
     return this.#tee.cancel();
   }
 
-  enqueue(chunk: unknown, copy: boolean): void {
-    if (this.cancelled) return;
-    const { controller } = this.stream;
-    if (!(controller instanceof ByteController)) {
-      (controller as DefaultController).enqueue(chunk);
-      return;
-    }
-    if (TypedArrayTag(chunk) === undefined) return;
-    const view = chunk as Uint8Array;
-    const offset = viewOffset(view);
-    const length = viewLength(view);
-    // The second branch's copy is made before the first one's reader can run.
-    if (copy) controller.enqueue(ArrayBufferSlice(viewBuffer(view), offset, offset + length), 0, length);
-    else controller.enqueue(viewBuffer(view), offset, length);
+  enqueue(chunk: unknown): void {
+    if (!this.cancelled) (this.stream.controller as DefaultController).enqueue(chunk);
   }
 
   close(): void {
-    if (this.cancelled) return;
-    const { controller } = this.stream;
-    if (!(controller instanceof ByteController)) {
-      (controller as DefaultController).close();
-      return;
-    }
-    controller.close();
-    if (controller.hasPending) controller.respond(0);
+    if (!this.cancelled) (this.stream.controller as DefaultController).close();
   }
 
   error(reason: unknown): void {
-    (this.stream.controller as DefaultController | ByteController).error(reason);
+    (this.stream.controller as DefaultController).error(reason);
   }
 }

@@ -1,7 +1,7 @@
 import { Deferred, PromiseThen, promiseReject, promiseResolve, ReflectApply } from "../primordials.ts";
 import { defineInterface, illegalConstructor, internal, isObject } from "../webidl.ts";
 import { ReadableCore, type Source } from "./readable-core.ts";
-import { DefaultController, promiseCall } from "./readable-default.ts";
+import { DefaultController, promiseCall, promiseOf } from "./readable-default.ts";
 import { makeReadable, type ReadableStream } from "./readable-stream.ts";
 import { type QueuingStrategy, type SizeOf, Strategy } from "./strategy.ts";
 import { type Sink, WritableCore } from "./writable-core.ts";
@@ -270,7 +270,8 @@ class UserTransformer implements TransformAlgorithms {
   cancel(reason: unknown): Promise<unknown> {
     const method = this.#cancel;
     if (method === null) return promiseResolve(undefined);
-    return promiseCall(() => ReflectApply(method, this.#object, [reason]));
+    // Settled after the writable side has taken note of an error that the method gave the controller.
+    return promiseOf(promiseCall(() => ReflectApply(method, this.#object, [reason])));
   }
 }
 
@@ -287,14 +288,14 @@ export class TransformStream {
     if (transformer !== undefined && !isObject(transformer)) {
       throw new TypeError("cannot make a TransformStream: transformer is not an object");
     }
-    const user = new UserTransformer((transformer ?? null) as Record<string, unknown> | null);
     const inbound = new Strategy(writableStrategy);
     const outbound = new Strategy(readableStrategy);
+    const user = new UserTransformer((transformer ?? null) as Record<string, unknown> | null);
     const core = new TransformCore(user, inbound.mark(1), inbound.size, outbound.mark(0), outbound.size);
     this.#readable = makeReadable(core.readable);
     this.#writable = makeWritable(core.writable);
     user.controller = new TransformStreamDefaultController(internal, core);
-    core.start(promiseResolve(user.start()));
+    core.start(promiseOf(promiseResolve(user.start())));
   }
 
   get readable(): ReadableStream {
