@@ -87,8 +87,8 @@ export class WritableStream {
     if (underlyingSink !== undefined && !isObject(underlyingSink)) {
       throw new TypeError("cannot make a WritableStream: underlyingSink is not an object");
     }
-    const sink = new UserSink((underlyingSink ?? null) as Record<string, unknown> | null);
     const queue = new Strategy(strategy);
+    const sink = new UserSink((underlyingSink ?? null) as Record<string, unknown> | null);
     const core = new WritableCore(sink, queue.mark(1), queue.size);
     this.#core = core;
     sink.controller = new WritableStreamDefaultController(internal, core);
