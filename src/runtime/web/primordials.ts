@@ -30,6 +30,7 @@ export const ObjectHasOwn = Object.hasOwn;
 export const FunctionPrototype = Function.prototype;
 
 export const StringFromCharCode = String.fromCharCode;
+export const StringFromCodePoint = String.fromCodePoint;
 export const StringCharCodeAt = uncurry<(self: string, index: number) => number>(String.prototype.charCodeAt);
 export const StringCodePointAt = uncurry<(self: string, index: number) => number>(
   String.prototype.codePointAt,
@@ -218,6 +219,8 @@ export const RegExpNative = RegExp;
 export const RegExpSource = uncurry<(self: unknown) => string>(getter(RegExp.prototype, "source"));
 export const RegExpFlags = uncurry<(self: unknown) => string>(getter(RegExp.prototype, "flags"));
 export const RegExpPrototype = RegExp.prototype;
+/** The pattern's own match: `test` and the string methods call whatever `exec` a script has put there. */
+export const RegExpExec = uncurry<(self: RegExp, text: string) => RegExpExecArray | null>(RegExp.prototype.exec);
 export const JSONParse = JSON.parse;
 export const JSONStringify = JSON.stringify;
 
