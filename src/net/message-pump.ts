@@ -6,6 +6,8 @@ export interface PumpedParser {
   push(bytes: Uint8Array): void;
   next(): Event;
   takeRest(): Uint8Array;
+  /** Nothing of what was pushed is held any more. */
+  readonly empty: boolean;
   readonly chunk: Uint8Array;
 }
 
@@ -44,7 +46,7 @@ export class MessagePump {
     const owner = this.#owner;
     const parser = this.#parser;
     if (!owner.reading) {
-      parser.push(owner.transport.own(bytes));
+      parser.push(owner.transport.keep(bytes));
       owner.transport.pause();
       return;
     }
@@ -54,7 +56,7 @@ export class MessagePump {
     if (owner.reading) return;
     // What is left would be overwritten by the next read, of this connection or another.
     const rest = parser.takeRest();
-    if (rest.length > 0) parser.push(owner.transport.own(rest));
+    if (rest.length > 0) parser.push(owner.transport.keep(rest));
     // A body that is held back has more to come, which had best stay with the kernel.
     if (owner.held) owner.transport.pause();
   }
@@ -65,6 +67,8 @@ export class MessagePump {
     this.#running = true;
     while (this.#owner.reading && this.#step()) {}
     this.#running = false;
+    const { transport } = this.#owner;
+    if (transport.keeps && this.#parser.empty) transport.letGo();
   }
 
   /** The same, but not before the caller has returned. */

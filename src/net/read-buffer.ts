@@ -16,6 +16,18 @@ export class ReadBuffer implements Lender {
   #lent = 0;
   #released = false;
 
+  /**
+   * A buffer that begins with a copy of these bytes, one read at most, and is lent once. It is used again when it is given
+   * back: a new one for each copy would bring about a full collection every 64 MB.
+   */
+  static copyOf(bytes: Uint8Array): ReadBuffer {
+    const buffer = ReadBuffer.take();
+    buffer.bytes.set(bytes);
+    buffer.lend();
+    buffer.release();
+    return buffer;
+  }
+
   static take(): ReadBuffer {
     const buffer = spares.pop() ?? new ReadBuffer();
     buffer.#released = false;

@@ -22,8 +22,14 @@ const readBytes = 65_536;
 /** A read of this size means that more follows, which is worth a buffer of its own; smaller ones are copied. */
 const bulkBytes = 16_384;
 
-/** Text and small chunks up to this size are joined into one string, and so into one write. */
-const joinBytes = 4_096;
+/** However much text waits, chunks up to this size are joined to it, and so go out in one write. */
+const smallBytes = 4_096;
+
+/** Chunks up to this size are joined to text that leaves room for them. */
+const joinBytes = 12_288;
+
+/** Node.js writes a string of up to this size from its stack; memory of its own for each write costs collections. */
+const stackBytes = 16_384;
 
 /** Written bytes that may wait in user space before `write` asks to hold still. */
 const highWater = 65_536;
@@ -54,6 +60,8 @@ export class Transport {
   /** Where the next read goes in place of the shared buffer. */
   #buffer: ReadBuffer | null = null;
   #lenders: Lender[] = [];
+  /** Buffers with input that is kept; each is lent once for it. */
+  #kept: ReadBuffer[] = [];
   #read = 0;
   /** The bytes in hand belong to whoever takes them. */
   #owned: boolean;
@@ -137,16 +145,49 @@ export class Transport {
     return this.#owned ? bytes : Buffer.from(bytes);
   }
 
+  /** The same for input that `letGo` says the end of, and that `deliver` can then hand on without a copy. */
+  keep(bytes: Uint8Array): Uint8Array {
+    if (this.#owned) return bytes;
+    const reading = this.#buffer;
+    if (reading !== null && bytes.buffer === reading.bytes.buffer) {
+      reading.lend();
+      this.#kept.push(reading);
+      return bytes;
+    }
+    // No read goes to any other memory: it was kept before, or copied.
+    if (bytes.buffer !== shared.buffer) return bytes;
+    if (bytes.length <= smallBytes) return Buffer.from(bytes);
+    const copy = ReadBuffer.copyOf(bytes);
+    this.#kept.push(copy);
+    return copy.bytes.subarray(0, bytes.length);
+  }
+
+  get keeps(): boolean {
+    return this.#kept.length > 0;
+  }
+
+  /** Nobody needs any more what was kept, but sinks that it was delivered to. */
+  letGo(): void {
+    const kept = this.#kept;
+    for (let i = 0; i < kept.length; i++) kept[i]?.giveBack();
+    kept.length = 0;
+  }
+
   /** Hands input to a sink, without a copy where that can be. @returns what the sink does */
   deliver(bytes: Uint8Array, sink: BodySink): boolean {
     if (this.#owned) return sink.write(bytes);
+    const isShared = bytes.buffer === shared.buffer;
+    const buffer = isShared ? null : this.#lenderOf(bytes);
+    // Memory that no read goes to, and that nobody else uses.
+    if (!isShared && buffer === null) return sink.write(bytes);
     if (sink.lend === undefined) return sink.write(Buffer.from(bytes));
-    const buffer = this.#buffer;
-    if (buffer !== null && bytes.buffer === buffer.bytes.buffer) {
+    if (buffer !== null) {
       buffer.lend();
       return sink.lend(bytes, buffer);
     }
-    return bytes.length <= joinBytes ? sink.lend(bytes, noLender) : sink.write(Buffer.from(bytes));
+    if (bytes.length <= joinBytes) return sink.lend(bytes, noLender);
+    const copy = ReadBuffer.copyOf(bytes);
+    return sink.lend(copy.bytes.subarray(0, bytes.length), copy);
   }
 
   /** Adds Latin-1 text to the output. It leaves at the end of the turn, with what else was written in it. */
@@ -167,6 +208,8 @@ export class Transport {
   /** The same with bytes that are the lender's, and are given back when the kernel has them. */
   lend(chunk: Uint8Array, lender: Lender): boolean {
     if (chunk.length <= joinBytes) {
+      // What was lent without a lender is copied here in any case.
+      if (chunk.length > smallBytes && this.#text.length + chunk.length > stackBytes) this.flush();
       this.#text += latin1(chunk);
       if (this.#text.length > highWater) this.flush();
       else this.#queue();
@@ -272,6 +315,17 @@ export class Transport {
       this.#buffer = null;
     }
     return shared;
+  }
+
+  #lenderOf(bytes: Uint8Array): ReadBuffer | null {
+    const buffer = this.#buffer;
+    if (buffer !== null && bytes.buffer === buffer.bytes.buffer) return buffer;
+    const kept = this.#kept;
+    for (let i = 0; i < kept.length; i++) {
+      const each = kept[i] as ReadBuffer;
+      if (bytes.buffer === each.bytes.buffer) return each;
+    }
+    return null;
   }
 
   #onDrain(): void {

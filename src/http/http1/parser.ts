@@ -87,6 +87,10 @@ export abstract class MessageParser {
     return this.#state === "idle" && this.#input.empty;
   }
 
+  get empty(): boolean {
+    return this.#input.empty;
+  }
+
   next(): Event {
     try {
       return this.#step();
