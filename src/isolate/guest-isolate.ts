@@ -4,6 +4,7 @@ import ivm from "isolated-vm";
 import * as wire from "../wire/ops.ts";
 import { parseUrlForGuest, setUrlPartForGuest } from "../wire/url.ts";
 import type { CompiledWorker, IsolateEnvironment } from "./environment.ts";
+import { providedSource } from "./loader/node-modules.ts";
 import { Natives } from "./natives/natives.ts";
 import { natives } from "./natives/registry.ts";
 
@@ -204,6 +205,8 @@ export class GuestIsolate {
         timeout: startupMs,
       },
     );
+    if (worker.node === "compat")
+      context.evalSync("__sluice.nodeGlobals()", { timeout: startupMs, filename: "sluice:node" });
     if (worker.syntax === "module") this.#evaluate(worker, context, startupMs);
     else {
       context.evalSync("delete globalThis.__sluice", { timeout: startupMs });
@@ -308,6 +311,10 @@ export class GuestIsolate {
       );
     }
     const main = this.#module(worker.code, worker.name);
+    for (const specifier of main.dependencySpecifiers) {
+      const source = providedSource(specifier);
+      if (source !== null) provide(specifier, source);
+    }
     const entry = compile(
       'import { hook } from "sluice:hook"; import * as worker from "sluice:worker"; hook(worker);',
       "sluice:entry",

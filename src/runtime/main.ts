@@ -10,6 +10,7 @@ import { HostCalls } from "./bridge/host-calls.ts";
 import { setNatives } from "./bridge/natives.ts";
 import { OutStreams } from "./bridge/out-streams.ts";
 import { ScriptListeners } from "./bridge/script-listeners.ts";
+import { nodeProvisions } from "./node/provisions.ts";
 import { definePart, setPartLoader } from "./part.ts";
 import { advanceClock } from "./web/clock.ts";
 import { applyOptions, installGlobals, type ScopeOptions } from "./web/globals.ts";
@@ -132,6 +133,7 @@ export function boot(
           env,
           waitUntil: (promise: unknown) => dispatcher.waitUntil(promise),
         },
+        ...nodeProvisions(globalThis as unknown as Record<string, unknown>, env),
         asset: (index: number, kind: string): unknown =>
           kind === "wasm" ? new WebAssembly.Module(buffers[index] as ArrayBuffer) : buffers[index],
       });

@@ -62,6 +62,7 @@ export interface WorkerSource {
   /** Other files of the Worker, by name. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
   readonly bindings?: Readonly<Record<string, BindingConfig>>;
+  readonly flags?: readonly string[];
   readonly preciseTimers?: boolean;
   readonly unsafeEval?: boolean;
   readonly limits?: Partial<Record<"cpuMs" | "memoryMb" | "subrequests" | "startupMs" | "wallMs", number>>;
@@ -127,6 +128,7 @@ export class WorkerBench {
       const parsed = workerSchema.parse({
         ...(source.script ? { script: main } : { main }),
         compatibilityDate: "2026-01-01",
+        compatibilityFlags: source.flags ?? [],
         limits: source.limits ?? {},
         isolates: source.isolates ?? {},
         preciseTimers: source.preciseTimers,

@@ -207,7 +207,7 @@ test("every mistake of a Worker is told with its place, in characters from 1", a
     [
       `error ${join(root, "other.ts")} 1:18+1 cannot compile: Unexpected ";"`,
       'error main 1:29+11 cannot import "./missing": no such file or package',
-      'error main 2:16+9 cannot import "node:fs": Sluice has no Node.js modules, with nodejs_compat or without it',
+      'error main 2:16+9 cannot import "node:fs": a module of Node.js needs the compatibility flag nodejs_compat',
       'error main 3:19+26 cannot import "https://example.com/b.js": modules are never downloaded; install the package and import it by name',
       'error main 4:17+9 cannot import "a.png": unknown kind of file; say `with { type: "text" }` or `with { type: "bytes" }`',
       'error main 6:19+16 cannot import "sluice:asset/0": the name is reserved',

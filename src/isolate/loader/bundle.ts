@@ -2,13 +2,15 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { deserialize, serialize } from "node:v8";
-import type { Message } from "esbuild";
+import type { Message, Metafile } from "esbuild";
 import type { WorkerConfig } from "../../config/schema/worker.ts";
-import type { CompiledWorker } from "../environment.ts";
+import type { CompiledWorker, NodeAccess } from "../environment.ts";
 import type { TrustedStore } from "../trusted-store.ts";
-import { build } from "./compiler.ts";
-import { fileOfInput, isNodeModule, WorkerImports } from "./imports.ts";
-import { optionsDigest, workerOptions } from "./options.ts";
+import { asyncHelpers, keepAsyncContext } from "./async-context.ts";
+import { type BuildOutcome, build } from "./compiler.ts";
+import { fileOfInput, WorkerImports } from "./imports.ts";
+import { asyncContextModule, nodeAccess, nodeModuleName, nodePrefix } from "./node-modules.ts";
+import { asyncContextOptions, optionsDigest, workerOptions } from "./options.ts";
 import type { WorkerProblem } from "./problem.ts";
 import { isCurrent, type Snapshot, takeSnapshot } from "./snapshot.ts";
 import { defaultStore, esbuildVersion } from "./stored.ts";
@@ -35,7 +37,7 @@ interface StoredBundle {
 }
 
 /** Counts up when what is stored changes its shape or its meaning. */
-const storedFormat = 1;
+const storedFormat = 2;
 
 /**
  * Turns a Worker's sources, npm packages included, into the one module or script that isolates run. Never reads a file
@@ -55,13 +57,14 @@ export async function bundleWorker(
   const path = resolve(entry);
   const syntax = config.main === undefined ? "script" : "module";
   const store = options.store === undefined ? defaultStore() : options.store;
-  const key = `bundle ${storedFormat} ${esbuildVersion()} ${optionsDigest} ${syntax} ${name} ${path}`;
+  const node = nodeAccess(config);
+  const key = `bundle ${storedFormat} ${esbuildVersion()} ${optionsDigest} ${syntax} ${node} ${name} ${path}`;
   if (store !== null) {
     const stored = readStored(store, key);
     if (stored !== null) return { ...stored, inputs: stored.worker.inputs };
   }
   const since = Date.now();
-  const bundle = await compile(name, path, syntax);
+  const bundle = await compile(name, path, syntax, node);
   if (store !== null && bundle.worker !== null) {
     try {
       const snapshot = takeSnapshot(bundle.inputs, since);
@@ -74,21 +77,32 @@ export async function bundleWorker(
   return bundle;
 }
 
-async function compile(name: string, path: string, syntax: CompiledWorker["syntax"]): Promise<Bundle> {
+async function compile(
+  name: string,
+  path: string,
+  syntax: CompiledWorker["syntax"],
+  node: NodeAccess,
+): Promise<Bundle> {
   const directory = dirname(path);
-  const imports = new WorkerImports(syntax, directory);
-  const outcome = await build({
-    ...workerOptions,
-    entryPoints: [path],
-    absWorkingDir: directory,
-    // Nothing is written: the place decides only what the source map's paths are relative to.
-    outfile: resolve(directory, "bundle.js"),
-    format: syntax === "module" ? "esm" : "iife",
-    plugins: [imports.plugin],
-  });
+  const imports = new WorkerImports(syntax, directory, node);
+  const make = (options: typeof asyncContextOptions | null): Promise<BuildOutcome> =>
+    build({
+      ...workerOptions,
+      ...options,
+      entryPoints: [path],
+      absWorkingDir: directory,
+      // Nothing is written: the place decides only what the source map's paths are relative to.
+      outfile: resolve(directory, "bundle.js"),
+      format: syntax === "module" ? "esm" : "iife",
+      plugins: [imports.plugin],
+    });
+  let outcome = await make(null);
+  // Whether the Worker reaches AsyncLocalStorage is known only now; few do.
+  const asyncContext = outcome.ok && importsAsyncHooks(outcome.result.metafile);
+  if (asyncContext) outcome = await make(asyncContextOptions);
   const warnings = outcome.warnings.map((message) => toProblem("warning", directory, message));
   if (!outcome.ok) {
-    const errors = outcome.errors.map((message) => toProblem("error", directory, message));
+    const errors = outcome.errors.map((message) => toProblem("error", directory, message, node));
     const awaited = outcome.errors.flatMap((message) => awaitedFiles(directory, message));
     return failed([...errors, ...warnings], [path, ...awaited]);
   }
@@ -105,11 +119,30 @@ async function compile(name: string, path: string, syntax: CompiledWorker["synta
     return failed([firstLine(path, text), ...warnings], inputs);
   }
   const output = (end: string) => outputFiles.find((file) => file.path.endsWith(end))?.text ?? "";
-  const { code, assets } = imports.finish(output("bundle.js"));
-  const sourceMap = withAbsoluteSources(output("bundle.js.map"), directory);
+  const { code: plain, assets } = imports.finish(output("bundle.js"));
+  const mapped = { code: plain, sourceMap: withAbsoluteSources(output("bundle.js.map"), directory) };
+  const { code, sourceMap } = asyncContext
+    ? await keepAsyncContext(mapped, `import{${asyncHelpers.join()}}from"${asyncContextModule}";`, "module")
+    : mapped;
   const hash = hashOf(name, syntax, code, sourceMap, assets);
-  const worker: CompiledWorker = { name, syntax, code, sourceMap, assets, hash, inputs };
+  const worker: CompiledWorker = {
+    name,
+    syntax,
+    code,
+    sourceMap,
+    assets,
+    hash,
+    inputs,
+    node,
+    asyncContext,
+  };
   return { worker, problems: warnings, inputs };
+}
+
+function importsAsyncHooks(metafile: Metafile): boolean {
+  return Object.values(metafile.outputs).some((output) =>
+    output.imports.some(({ path }) => path === `${nodePrefix}async_hooks`),
+  );
 }
 
 /** Stack traces name files so that an editor or a terminal can open them from anywhere. */
@@ -135,8 +168,13 @@ function hashOf(
   return hash.digest("hex");
 }
 
-function toProblem(severity: WorkerProblem["severity"], directory: string, message: Message): WorkerProblem {
-  const text = explain(severity, message.text);
+function toProblem(
+  severity: WorkerProblem["severity"],
+  directory: string,
+  message: Message,
+  node: NodeAccess = "none",
+): WorkerProblem {
+  const text = explain(severity, message.text, node);
   const place = message.location;
   if (place === null) return { ...unplaced(text), severity };
   const file = fileOfInput(place.file);
@@ -167,13 +205,14 @@ function awaitedFiles(directory: string, { text, location }: Message): string[] 
 }
 
 /** esbuild's text in our words, with what Sluice knows about the reason. */
-function explain(severity: WorkerProblem["severity"], text: string): string {
+function explain(severity: WorkerProblem["severity"], text: string, node: NodeAccess): string {
   if (text.startsWith("cannot ")) return text;
   const missing = unresolved.exec(text)?.[1];
   if (missing !== undefined) {
-    const why = isNodeModule(missing)
-      ? "Sluice has no Node.js modules, with nodejs_compat or without it"
-      : "no such file or package";
+    const why =
+      node !== "compat" && nodeModuleName(missing) !== null
+        ? "a module of Node.js needs the compatibility flag nodejs_compat"
+        : "no such file or package";
     return `cannot import ${JSON.stringify(missing)}: ${why}`;
   }
   const unknown = noLoader.exec(text);

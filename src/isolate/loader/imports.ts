@@ -1,21 +1,19 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { builtinModules } from "node:module";
 import { dirname, relative, resolve } from "node:path";
 import type { OnLoadResult, OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
-import type { CompiledWorker } from "../environment.ts";
+import type { CompiledWorker, NodeAccess } from "../environment.ts";
+import { nodeModuleName, nodePrefix, nodeSpecifiers } from "./node-modules.ts";
 
 /** What a binary import is to the Worker: `.bin` an ArrayBuffer, `.wasm` a WebAssembly.Module. */
 export type Asset = CompiledWorker["assets"][number];
 
 const assetNamespace = "sluice-asset";
 const platformNamespace = "sluice-platform";
+/** Node's modules as CommonJS sees them, and the ES modules inside of those. */
+const nodeNamespace = "sluice-node";
+const innerPrefix = "sluice:inner/";
 const inner = Symbol("resolve the file behind an asset");
-
-/** True for what Node.js calls a builtin module, with or without `node:`. */
-export function isNodeModule(specifier: string): boolean {
-  return specifier.startsWith("node:") || builtinModules.includes(specifier);
-}
 
 /**
  * Resolves what only Sluice knows about: `cloudflare:*` modules of the runtime, binary files, and specifiers that are
@@ -26,11 +24,13 @@ export class WorkerImports {
   readonly #assets = new Map<string, Asset>();
   readonly #syntax: CompiledWorker["syntax"];
   readonly #directory: string;
+  readonly #node: NodeAccess;
 
   /** @param directory that the paths of binary files are relative to: the Worker sees them in its stacks. */
-  constructor(syntax: CompiledWorker["syntax"], directory: string) {
+  constructor(syntax: CompiledWorker["syntax"], directory: string, node: NodeAccess) {
     this.#syntax = syntax;
     this.#directory = directory;
+    this.#node = node;
   }
 
   get plugin(): Plugin {
@@ -53,12 +53,23 @@ export class WorkerImports {
   }
 
   #setup(build: PluginBuild): void {
+    if (this.#node !== "none") {
+      build.onResolve({ filter: nodeSpecifiers }, (args) => this.#nodeModule(args));
+      build.onLoad({ filter: /.*/, namespace: nodeNamespace }, ({ path }) => ({
+        contents: path.startsWith(innerPrefix)
+          ? `export { default } from ${JSON.stringify(nodePrefix + path.slice(innerPrefix.length))};`
+          : `module.exports = require(${JSON.stringify(innerPrefix + path)}).default;`,
+        loader: "js",
+      }));
+    }
     build.onResolve({ filter: /^cloudflare:/ }, (args) => this.#platform(args));
-    build.onResolve({ filter: /^sluice:/ }, (args) =>
-      args.namespace === assetNamespace
+    build.onResolve({ filter: /^sluice:/ }, (args) => {
+      if (args.namespace === nodeNamespace && args.path.startsWith(innerPrefix))
+        return { path: args.path, namespace: nodeNamespace };
+      return args.namespace === assetNamespace || args.namespace === nodeNamespace
         ? { path: args.path, external: true }
-        : refuse(args, "the name is reserved"),
-    );
+        : refuse(args, "the name is reserved");
+    });
     build.onResolve({ filter: /^(https?:)?\/\// }, (args) =>
       refuse(args, "modules are never downloaded; install the package and import it by name"),
     );
@@ -69,6 +80,26 @@ export class WorkerImports {
       contents: `export * from ${JSON.stringify(args.path)};`,
       loader: "js",
     }));
+  }
+
+  /** An import statement takes the names of the module that the isolate provides; `require` and `import()` take it whole. */
+  #nodeModule(args: OnResolveArgs): OnResolveResult | undefined {
+    const name = nodeModuleName(args.path);
+    if (name === null) return refuse(args, "Node.js has no such module");
+    if (this.#node === "als" && name !== "async_hooks") {
+      // Without the prefix it may be a package.
+      return args.path.startsWith("node:")
+        ? refuse(
+            args,
+            "the compatibility flag nodejs_als gives node:async_hooks alone; nodejs_compat gives all",
+          )
+        : undefined;
+    }
+    if (this.#syntax === "script")
+      return refuse(args, "service-worker syntax has no imports; name the file as main");
+    return args.kind === "import-statement"
+      ? { path: nodePrefix + name, external: true, sideEffects: false }
+      : { path: name, namespace: nodeNamespace, sideEffects: false };
   }
 
   #platform(args: OnResolveArgs): OnResolveResult {
@@ -115,7 +146,12 @@ export class WorkerImports {
 /** The file behind a name in esbuild's lists, or null for a module that is made up or disabled. */
 export function fileOfInput(input: string): string | null {
   if (input.startsWith(`${assetNamespace}:`)) return input.slice(assetNamespace.length + 1);
-  if (input.startsWith(`${platformNamespace}:`) || input.startsWith("(disabled):")) return null;
+  if (
+    input.startsWith(`${platformNamespace}:`) ||
+    input.startsWith(`${nodeNamespace}:`) ||
+    input.startsWith("(disabled):")
+  )
+    return null;
   return input.startsWith("<") || input.startsWith("data:") ? null : input;
 }
 

@@ -46,6 +46,11 @@ export const workerOptions = {
   },
 } as const satisfies BuildOptions;
 
+/** What changes for a Worker whose code is to keep its asynchronous context: every wait becomes a plain `await`. */
+export const asyncContextOptions = {
+  supported: { ...workerOptions.supported, "for-await": false, using: false },
+} as const satisfies BuildOptions;
+
 /**
  * How the guest runtime is bundled. Whitespace goes, because each isolate holds the source text once; identifiers stay,
  * because the names of classes and functions are visible to Workers; and a text with a character beyond Latin-1 would take

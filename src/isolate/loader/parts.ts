@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join, relative, resolve, sep } from "node:path";
 import type { Plugin } from "esbuild";
+import { asyncHelpers, keepAsyncContext } from "./async-context.ts";
 import { build } from "./compiler.ts";
 import { runtimeOptions } from "./options.ts";
 
@@ -9,6 +10,20 @@ type ExportNames = ReadonlyMap<string, readonly string[]>;
 
 const sharedNamespace = "sluice-shared";
 const partNamespace = "sluice-part";
+const packageNamespace = "sluice-package";
+
+/** What npm packages of Node's modules find when they ask for others: the part, and its export. */
+const nodeModules: Readonly<Record<string, readonly [part: string, member: string]>> = {
+  buffer: ["node-buffer", "buffer"],
+  events: ["node-events", "EventEmitter"],
+  "process/": ["node-process", "process"],
+  string_decoder: ["node-string_decoder", "stringDecoder"],
+  "string_decoder/": ["node-string_decoder", "stringDecoder"],
+};
+
+/** Parts whose own waits keep the Worker's asynchronous context, since they call it back. */
+const keepsContext = /^node-/;
+const helpers = asyncHelpers.join(", ");
 
 /**
  * Bundles `parts/*.ts` beside the runtime's entry, each as a script that evaluates to a function of what it shares (see
@@ -77,14 +92,17 @@ export class PartsBundler {
 
   async #script(name: string, path: string, main: ReadonlySet<string>): Promise<string> {
     const names = this.#names.get(path) ?? [];
+    const keeps = keepsContext.test(name);
     const outcome = await build({
       ...runtimeOptions,
+      ...(keeps ? { supported: { ...runtimeOptions.supported, "for-await": false, using: false } } : null),
       format: "iife",
       banner: { js: '(function(__shared,__load){"use strict";let __exports;' },
       footer: { js: "return __exports})" },
       stdin: {
         contents: `import { ${names.join(", ")} } from ${JSON.stringify(path)};
-          __exports = { __proto__: null, ${names.join(", ")} };`,
+          ${keeps ? `import { ${helpers} } from "./web/async-context.ts";` : ""}
+          __exports = { __proto__: null, ${names.join(", ")}${keeps ? `, helpers: [${helpers}]` : ""} };`,
         resolveDir: this.#directory,
       },
       absWorkingDir: this.#directory,
@@ -100,7 +118,8 @@ export class PartsBundler {
     for (const input of Object.keys(outcome.result.metafile.inputs)) {
       if (!/^(<|sluice-)/.test(input)) this.#inputs.add(resolve(this.#directory, input));
     }
-    return outcome.result.outputFiles[0]?.text ?? "";
+    const code = outcome.result.outputFiles[0]?.text ?? "";
+    return keeps ? (await keepAsyncContext({ code, sourceMap: "" }, "", "script")).code : code;
   }
 
   #plugin(own: string, main: ReadonlySet<string>): Plugin {
@@ -115,6 +134,13 @@ export class PartsBundler {
           if (!main.has(path)) return undefined;
           this.#shared.add(path);
           return { path, namespace: sharedNamespace, sideEffects: false };
+        });
+        build.onResolve({ filter: /^[a-z_]+\/?$/ }, ({ path }) =>
+          Object.hasOwn(nodeModules, path) ? { path, namespace: packageNamespace } : undefined,
+        );
+        build.onLoad({ filter: /.*/, namespace: packageNamespace }, ({ path }) => {
+          const [part, member] = nodeModules[path] ?? [];
+          return { contents: `module.exports = __load(${JSON.stringify(part)}).${member};` };
         });
         build.onLoad({ filter: /.*/, namespace: sharedNamespace }, ({ path }) => ({
           contents: this.#proxy(path, `__shared(${JSON.stringify(this.#id(path))})`),

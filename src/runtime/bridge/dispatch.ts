@@ -1,4 +1,5 @@
 import * as wire from "../../wire/ops.ts";
+import { enterExchange } from "../web/async-context.ts";
 import { advanceClock } from "../web/clock.ts";
 import { DateNow, JSONParse, StringSlice, TypedArraySet, Uint8ArrayNative } from "../web/primordials.ts";
 import { requestFromHost } from "../web/request.ts";
@@ -97,6 +98,7 @@ export class Dispatcher {
     const { control, inbox } = this.#parts;
     control[wire.BEGUN] = this.#next + 1;
     control[wire.RECORDS] = (control[wire.RECORDS] as number) + 1;
+    enterExchange(0);
     this.#next = this.#record(inbox, this.#next);
   }
 
@@ -129,7 +131,7 @@ export class Dispatcher {
 
   /** `waitUntil` without a context (`cloudflare:workers`): belongs to the exchange whose handler runs right now. */
   waitUntil(promise: unknown): void {
-    const invocation = this.#invocations.get(this.#parts.outbound.current);
+    const invocation = this.#invocations.get(this.#parts.outbound.currentExchange);
     if (invocation === undefined)
       throw new Error("cannot waitUntil here: it is not known which request this is for");
     invocation.context.waitUntil(promise);
@@ -233,6 +235,7 @@ export class Dispatcher {
     let response: unknown;
     try {
       outbound.current = invocation.exchange;
+      enterExchange(invocation.exchange);
       response =
         request === null
           ? handlers.test(invocation, entrypoint)
@@ -350,6 +353,7 @@ export class Dispatcher {
     let result: unknown;
     try {
       outbound.current = invocation.exchange;
+      enterExchange(invocation.exchange);
       result = handlers.connect(invocation, entrypoint, socket);
       outbound.current = 0;
       result = await result;

@@ -1,6 +1,7 @@
 import * as wire from "../../wire/ops.ts";
 import type { HostBody } from "../host-body.ts";
 import type { AbortSignal } from "../web/abort.ts";
+import { frameExchange } from "../web/async-context.ts";
 import { fromBlock, toBlock } from "../web/headers.ts";
 import { MathFloor, markHandled, TypedArrayLength } from "../web/primordials.ts";
 import { Request, takeRequestParts } from "../web/request.ts";
@@ -48,7 +49,7 @@ export class Outbound {
   readonly channel: Channel;
   readonly readers: BodyReaders;
   readonly outs: OutStreams;
-  /** The exchange whose handler runs right now, or 0 when that cannot be told. */
+  /** The exchange whose handler runs right now, in its synchronous part, or 0. */
   current = 0;
   /** No input or output in the global scope: there is no exchange that it could belong to. */
   open = false;
@@ -85,6 +86,11 @@ export class Outbound {
     }
   }
 
+  /** The exchange for which the Worker's code runs right now, or 0 when that cannot be told. */
+  get currentExchange(): number {
+    return this.current || frameExchange();
+  }
+
   /** Opens a stream of bytes through a binding. */
   connect(binding: number, address: unknown): Socket {
     this.#demandOpen("connect");
@@ -96,7 +102,7 @@ export class Outbound {
     const at = channel.begin(wire.OUT_CONNECT);
     const { ints } = channel;
     ints[at] = id;
-    ints[at + 1] = this.current;
+    ints[at + 1] = this.currentExchange;
     ints[at + 2] = binding;
     ints[at + 3] = out;
     ints[at + 4] = channel.text(target);
@@ -133,7 +139,7 @@ export class Outbound {
       const at = channel.begin(wire.OUT_FETCH);
       const { ints } = channel;
       ints[at] = id;
-      ints[at + 1] = this.current;
+      ints[at + 1] = this.currentExchange;
       ints[at + 2] = binding;
       ints[at + 3] = body.kind;
       ints[at + 4] = body.ref;

@@ -109,7 +109,7 @@ const operations = {
 const lazyInterfaces: Readonly<Record<string, string>> = {};
 
 /** Each is defined by an accessor, which turns into an ordinary property when it is first read or written. */
-function defineLazy(scope: object, names: Readonly<Record<string, string>>): void {
+export function defineLazy(scope: object, names: Readonly<Record<string, string>>): void {
   const keys = ReflectOwnKeys(names) as string[];
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] as string;

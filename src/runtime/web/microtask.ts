@@ -1,3 +1,4 @@
+import { bindFrame } from "./async-context.ts";
 import { host } from "./host.ts";
 import { PromiseThen, promiseResolve } from "./primordials.ts";
 import { requireArguments } from "./webidl.ts";
@@ -10,9 +11,10 @@ export function queueMicrotask(callback: () => unknown): void {
   if (typeof callback !== "function") {
     throw new TypeError("cannot queue a microtask: callback is not a function");
   }
+  const run = bindFrame(callback);
   PromiseThen(settled, () => {
     try {
-      callback();
+      run();
     } catch (error) {
       host.reportException(error);
     }

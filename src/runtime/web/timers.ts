@@ -1,3 +1,4 @@
+import { currentFrame, type Frame, setFrame } from "./async-context.ts";
 import { host } from "./host.ts";
 import { ArrayPush, MapDelete, MapForEach, MapGet, MapNative, MapSet, ReflectApply } from "./primordials.ts";
 import { requireArguments } from "./webidl.ts";
@@ -10,6 +11,8 @@ class Timer {
   readonly args: unknown[];
   /** Milliseconds between two calls, or -1 for a single one. */
   readonly interval: number;
+  /** The frame in which it was set, and in which it fires. */
+  readonly frame: Frame | undefined = currentFrame();
 
   constructor(callback: (...args: unknown[]) => unknown, args: unknown[], interval: number) {
     this.callback = callback;
@@ -66,6 +69,7 @@ export function fireTimer(id: number): void {
   const timer = MapGet(timers, id);
   if (timer === undefined) return;
   if (timer.interval < 0) MapDelete(timers, id);
+  setFrame(timer.frame);
   try {
     ReflectApply(timer.callback, undefined, timer.args);
   } catch (error) {

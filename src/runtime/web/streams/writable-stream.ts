@@ -1,4 +1,5 @@
 import type { AbortSignal } from "../abort.ts";
+import { bindFrame } from "../async-context.ts";
 import { promiseReject, promiseResolve, ReflectApply } from "../primordials.ts";
 import {
   defineInterface,
@@ -22,12 +23,12 @@ export interface UnderlyingSink {
 
 type Method = (...args: unknown[]) => unknown;
 
-/** A member of an underlying source, sink or transformer: a function, or absent. */
+/** A member of an underlying source, sink or transformer: a function, called in the frame of the stream's making, or absent. */
 export function readMethod(dictionary: Record<string, unknown> | null, name: string): Method | null {
   const value = dictionary === null ? undefined : dictionary[name];
   if (value === undefined) return null;
   if (typeof value !== "function") throw new TypeError(`cannot make a stream: ${name} is not a function`);
-  return value as Method;
+  return bindFrame(value as Method);
 }
 
 /** A Worker's underlying sink. */

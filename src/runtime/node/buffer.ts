@@ -1,0 +1,675 @@
+import { part } from "../part.ts";
+import { atob, btoa } from "../web/base64.ts";
+import { Blob, File } from "../web/blob.ts";
+import { decode, type Encoding, encode, encodedLength, encodeInto, encodingOf } from "./buffer-encodings.ts";
+import { defineNumbers, type NumberMethods } from "./buffer-numbers.ts";
+import {
+  invalidType,
+  nodeError,
+  outOfRange,
+  received,
+  validateInteger,
+  validateNumber,
+  validateString,
+} from "./errors.ts";
+
+/** The longest that V8 makes a typed array and a string. */
+const maxLength = 2 ** 53 - 1;
+const maxStringLength = 536870888;
+
+const customInspect = Symbol.for("nodejs.util.inspect.custom");
+let inspectedBytes = 50;
+
+function demandEncoding(name: unknown): Encoding {
+  const encoding = encodingOf(name);
+  if (encoding === undefined)
+    throw nodeError(TypeError, "ERR_UNKNOWN_ENCODING", `Unknown encoding: ${String(name)}`);
+  return encoding;
+}
+
+function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array;
+}
+
+function isBuffer(value: unknown): value is Buffer {
+  return value instanceof FastBuffer;
+}
+
+function isAnyArrayBuffer(value: unknown): value is ArrayBuffer {
+  return value instanceof ArrayBuffer || Object.prototype.toString.call(value) === "[object ArrayBuffer]";
+}
+
+/** As `buffer.slice` reads its bounds: negative ones from the end, cut to the length. */
+function bound(value: unknown, length: number, fallback: number): number {
+  if (value === undefined) return fallback;
+  const number = Math.trunc(+(value as number)) || 0;
+  if (number < 0) return Math.max(length + number, 0);
+  return Math.min(number, length);
+}
+
+/** The bytes themselves; `Buffer` is the function that makes them. */
+class FastBuffer extends Uint8Array {
+  static get [Symbol.species](): Uint8ArrayConstructor {
+    return FastBuffer as unknown as Uint8ArrayConstructor;
+  }
+}
+
+export interface Buffer extends Uint8Array<ArrayBuffer>, NumberMethods {
+  toString(encoding?: string, start?: number, end?: number): string;
+  write(text: string, offset?: unknown, length?: unknown, encoding?: unknown): number;
+  equals(other: Uint8Array): boolean;
+  copy(target: Uint8Array, targetStart?: number, sourceStart?: number, sourceEnd?: number): number;
+  slice(start?: number, end?: number): Buffer;
+  toJSON(): { type: "Buffer"; data: number[] };
+}
+
+function wrap(bytes: Uint8Array): Buffer {
+  return new FastBuffer(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length) as unknown as Buffer;
+}
+
+function make(length: number): Buffer {
+  return new FastBuffer(length) as unknown as Buffer;
+}
+
+function fromText(text: string, encoding: unknown): Buffer {
+  return wrap(encode(text, demandEncoding(encoding)));
+}
+
+function fromArrayBuffer(buffer: ArrayBuffer, offset: unknown, length: unknown): Buffer {
+  const start = offset === undefined ? 0 : +(offset as number) || 0;
+  const rest = buffer.byteLength - start;
+  if (rest < 0)
+    throw nodeError(RangeError, "ERR_BUFFER_OUT_OF_BOUNDS", '"offset" is outside of buffer bounds');
+  if (length === undefined) return new FastBuffer(buffer, start) as unknown as Buffer;
+  const size = +(length as number);
+  if (!(size > 0)) return new FastBuffer(buffer, start, 0) as unknown as Buffer;
+  if (size > rest)
+    throw nodeError(RangeError, "ERR_BUFFER_OUT_OF_BOUNDS", '"length" is outside of buffer bounds');
+  return new FastBuffer(buffer, start, size) as unknown as Buffer;
+}
+
+function fromArrayLike(source: ArrayLike<unknown>): Buffer {
+  const length = source.length > 0 ? Math.trunc(source.length) : 0;
+  const buffer = make(length);
+  if (isBytes(source)) buffer.set(source);
+  else for (let i = 0; i < length; i++) buffer[i] = source[i] as number;
+  return buffer;
+}
+
+/** Takes objects with a length, and what `JSON.stringify` makes of a buffer; undefined for others. */
+function fromObject(value: {
+  length?: unknown;
+  buffer?: unknown;
+  type?: unknown;
+  data?: unknown;
+}): Buffer | undefined {
+  if (value.length !== undefined || isAnyArrayBuffer(value.buffer)) {
+    return typeof value.length === "number" ? fromArrayLike(value as ArrayLike<unknown>) : make(0);
+  }
+  if (value.type === "Buffer" && Array.isArray(value.data)) return fromArrayLike(value.data);
+  return undefined;
+}
+
+function from(value: unknown, second?: unknown, third?: unknown): Buffer {
+  if (typeof value === "string") return fromText(value, second);
+  if (typeof value === "object" && value !== null) {
+    if (isAnyArrayBuffer(value)) return fromArrayBuffer(value, second, third);
+    const primitive = value.valueOf?.() as unknown;
+    if (
+      primitive !== null &&
+      primitive !== undefined &&
+      primitive !== value &&
+      (typeof primitive === "string" || typeof primitive === "object")
+    )
+      return from(primitive, second, third);
+    const made = fromObject(value as object);
+    if (made !== undefined) return made;
+    const toPrimitive = (value as { [Symbol.toPrimitive]?: unknown })[Symbol.toPrimitive];
+    if (typeof toPrimitive === "function") {
+      const text: unknown = toPrimitive.call(value, "string");
+      if (typeof text === "string") return fromText(text, second);
+    }
+  }
+  throw nodeError(
+    TypeError,
+    "ERR_INVALID_ARG_TYPE",
+    `The first argument must be of type string or an instance of Buffer, ArrayBuffer, or Array or an Array-like Object.${received(value)}`,
+  );
+}
+
+function demandSize(size: unknown): asserts size is number {
+  validateNumber(size, "size", 0, maxLength);
+}
+
+function alloc(size: unknown, fill?: unknown, encoding?: unknown): Buffer {
+  demandSize(size);
+  const buffer = make(size);
+  if (fill !== undefined && fill !== 0 && size > 0) {
+    if (encoding !== undefined && typeof encoding !== "string")
+      throw invalidType("encoding", "of type string", encoding);
+    (buffer as unknown as { fill(v: unknown, e?: unknown): void }).fill(fill, encoding);
+  }
+  return buffer;
+}
+
+function allocUnsafe(size: unknown): Buffer {
+  demandSize(size);
+  return make(size);
+}
+
+function byteLength(value: unknown, encoding?: unknown): number {
+  if (typeof value === "string") return encodedLength(value, encodingOf(encoding) ?? "utf8");
+  if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) return value.byteLength;
+  throw invalidType("string", "of type string or an instance of Buffer or ArrayBuffer", value);
+}
+
+function demandBytes(value: unknown, name: string): asserts value is Uint8Array {
+  if (!isBytes(value)) throw invalidType(name, "an instance of Buffer or Uint8Array", value);
+}
+
+function compareBytes(one: Uint8Array, other: Uint8Array): number {
+  const length = Math.min(one.length, other.length);
+  for (let i = 0; i < length; i++) {
+    if (one[i] !== other[i]) return (one[i] as number) < (other[i] as number) ? -1 : 1;
+  }
+  return one.length < other.length ? -1 : one.length > other.length ? 1 : 0;
+}
+
+function concat(list: unknown, length?: unknown): Buffer {
+  if (!Array.isArray(list)) throw invalidType("list", "an instance of Array", list);
+  if (list.length === 0) return make(0);
+  let total = 0;
+  if (length === undefined) {
+    for (const item of list as { length?: number }[]) if (item?.length) total += item.length;
+  } else {
+    validateInteger(length, "length", 0);
+    total = length;
+  }
+  const buffer = make(total);
+  let at = 0;
+  for (let i = 0; i < list.length; i++) {
+    const item: unknown = list[i];
+    if (!isBytes(item)) throw invalidType(`list[${i}]`, "an instance of Buffer or Uint8Array", item);
+    const rest = total - at;
+    if (rest <= 0) continue;
+    buffer.set(item.length > rest ? item.subarray(0, rest) : item, at);
+    at += Math.min(item.length, rest);
+  }
+  return buffer;
+}
+
+/** node:buffer. */
+export function Buffer(value: unknown, second?: unknown, third?: unknown): Buffer {
+  if (typeof value === "number") {
+    if (typeof second === "string") throw invalidType("string", "of type string", value);
+    return alloc(value);
+  }
+  return from(value, second, third);
+}
+
+const statics = {
+  alloc,
+  allocUnsafe,
+  allocUnsafeSlow: (size: unknown): Buffer => allocUnsafe(size),
+  byteLength,
+  compare(one: unknown, other: unknown): number {
+    demandBytes(one, "buf1");
+    demandBytes(other, "buf2");
+    return compareBytes(one, other);
+  },
+  concat,
+  copyBytesFrom(view: unknown, offset?: unknown, length?: unknown): Buffer {
+    if (!ArrayBuffer.isView(view) || view instanceof DataView)
+      throw invalidType("view", "an instance of TypedArray", view);
+    const source = view as Uint8Array;
+    if (offset !== undefined) validateInteger(offset, "offset", 0);
+    if (length !== undefined) validateInteger(length, "length", 0);
+    const start = (offset as number | undefined) ?? 0;
+    const end = length === undefined ? source.length : Math.min(start + (length as number), source.length);
+    if (start >= source.length) return make(0);
+    const piece = source.subarray(start, end);
+    return fromArrayLike(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength));
+  },
+  from,
+  isBuffer,
+  isEncoding: (name: unknown): boolean =>
+    typeof name === "string" && name !== "" && encodingOf(name) !== undefined,
+  of: (...items: number[]): Buffer => fromArrayLike(items),
+};
+for (const [name, value] of Object.entries(statics)) {
+  Object.defineProperty(Buffer, name, { value, writable: true, configurable: true, enumerable: true });
+}
+Object.defineProperty(Buffer, "poolSize", {
+  value: 8192,
+  writable: true,
+  enumerable: true,
+  configurable: true,
+});
+Object.defineProperty(Buffer, Symbol.species, { get: () => FastBuffer, configurable: true });
+Object.setPrototypeOf(Buffer, Uint8Array);
+Buffer.prototype = FastBuffer.prototype;
+
+/** What `indexOf` and its kin look for; a number stands for one byte. */
+function needle(value: unknown, encoding: Encoding): Uint8Array | number {
+  if (typeof value === "number") return (value >>> 0) & 255;
+  if (typeof value === "string") return encode(value, encoding);
+  if (isBytes(value)) return value;
+  throw invalidType("value", "one of type number or string or an instance of Buffer or Uint8Array", value);
+}
+
+function search(
+  bytes: Uint8Array,
+  value: unknown,
+  offset: unknown,
+  encoding: unknown,
+  forward: boolean,
+): number {
+  let from = offset;
+  let name = encoding;
+  if (typeof from === "string") {
+    name = from;
+    from = undefined;
+  }
+  let at = +(from as number);
+  if (Number.isNaN(at)) at = forward ? 0 : bytes.length;
+  at = Math.trunc(Math.max(-0x80000000, Math.min(0x7fffffff, at)));
+  const coded = typeof value === "string" ? demandEncoding(name) : "utf8";
+  const wanted = needle(value, coded);
+  if (at < 0) at += bytes.length;
+  if (typeof wanted === "number") {
+    if (at < 0) {
+      if (!forward) return -1;
+      at = 0;
+    }
+    return forward
+      ? Uint8Array.prototype.indexOf.call(bytes, wanted, at)
+      : at < 0
+        ? -1
+        : Uint8Array.prototype.lastIndexOf.call(bytes, wanted, at);
+  }
+  const { length } = wanted;
+  if (at < 0) {
+    if (!forward) return -1;
+    at = 0;
+  }
+  if (length === 0) return Math.min(at, bytes.length);
+  const last = bytes.length - length;
+  const step = coded === "utf16le" && typeof value === "string" ? 2 : 1;
+  const first = wanted[0] as number;
+  if (forward) {
+    for (let i = at; i <= last; i += step) {
+      if (step === 1) {
+        i = Uint8Array.prototype.indexOf.call(bytes, first, i);
+        if (i < 0 || i > last) return -1;
+      }
+      if (matches(bytes, wanted, i)) return i;
+    }
+    return -1;
+  }
+  for (let i = Math.min(at, last); i >= 0; i--) {
+    if ((step === 1 || i % step === 0) && matches(bytes, wanted, i)) return i;
+  }
+  return -1;
+}
+
+function matches(bytes: Uint8Array, wanted: Uint8Array, at: number): boolean {
+  for (let i = 0; i < wanted.length; i++) if (bytes[at + i] !== wanted[i]) return false;
+  return true;
+}
+
+function swap(buffer: Uint8Array, size: number): Uint8Array {
+  if (buffer.length % size !== 0)
+    throw nodeError(
+      RangeError,
+      "ERR_INVALID_BUFFER_SIZE",
+      `Buffer size must be a multiple of ${size * 8}-bits`,
+    );
+  for (let i = 0; i < buffer.length; i += size) buffer.subarray(i, i + size).reverse();
+  return buffer;
+}
+
+function fillBytes(
+  buffer: Uint8Array,
+  value: unknown,
+  offset: unknown,
+  end: unknown,
+  encoding: unknown,
+): Uint8Array {
+  let [from, to, name] = [offset, end, encoding];
+  if (typeof value === "string") {
+    if (from === undefined || typeof from === "string") {
+      name = from;
+      from = undefined;
+    } else if (typeof to === "string") {
+      name = to;
+      to = undefined;
+    }
+    if (name !== undefined && typeof name !== "string") throw invalidType("encoding", "of type string", name);
+  }
+  if (from !== undefined) validateNumber(from, "offset", 0, buffer.length);
+  if (to !== undefined) validateNumber(to, "end", 0, buffer.length);
+  const start = (from as number | undefined) ?? 0;
+  const stop = (to as number | undefined) ?? buffer.length;
+  if (start >= stop) return buffer;
+  let pattern: Uint8Array;
+  if (typeof value === "string") {
+    const coded = demandEncoding(name);
+    if (value === "") return Uint8Array.prototype.fill.call(buffer, 0, start, stop);
+    pattern = encode(value, coded);
+    if (pattern.length === 0)
+      throw nodeError(
+        TypeError,
+        "ERR_INVALID_ARG_VALUE",
+        `The argument 'value' is invalid. Received '${value}'`,
+      );
+  } else if (isBytes(value)) {
+    pattern = value;
+    if (pattern.length === 0)
+      throw nodeError(
+        TypeError,
+        "ERR_INVALID_ARG_VALUE",
+        "The argument 'value' is invalid. Received an empty array",
+      );
+  } else {
+    const byte = typeof value === "boolean" ? +value : Number(value) & 255;
+    return Uint8Array.prototype.fill.call(buffer, byte, start, stop);
+  }
+  if (pattern.length === 1) return Uint8Array.prototype.fill.call(buffer, pattern[0] as number, start, stop);
+  for (let i = start; i < stop; i++) buffer[i] = pattern[(i - start) % pattern.length] as number;
+  return buffer;
+}
+
+const members = {
+  asciiSlice(this: Buffer, start?: number, end?: number) {
+    return piece(this, "ascii", start, end);
+  },
+  base64Slice(this: Buffer, start?: number, end?: number) {
+    return piece(this, "base64", start, end);
+  },
+  base64urlSlice(this: Buffer, start?: number, end?: number) {
+    return piece(this, "base64url", start, end);
+  },
+  hexSlice(this: Buffer, start?: number, end?: number) {
+    return piece(this, "hex", start, end);
+  },
+  latin1Slice(this: Buffer, start?: number, end?: number) {
+    return piece(this, "latin1", start, end);
+  },
+  ucs2Slice(this: Buffer, start?: number, end?: number) {
+    return piece(this, "utf16le", start, end);
+  },
+  utf8Slice(this: Buffer, start?: number, end?: number) {
+    return piece(this, "utf8", start, end);
+  },
+  asciiWrite(this: Buffer, text: string, offset = 0, length?: number) {
+    return put(this, text, offset, length, "ascii");
+  },
+  base64Write(this: Buffer, text: string, offset = 0, length?: number) {
+    return put(this, text, offset, length, "base64");
+  },
+  base64urlWrite(this: Buffer, text: string, offset = 0, length?: number) {
+    return put(this, text, offset, length, "base64url");
+  },
+  hexWrite(this: Buffer, text: string, offset = 0, length?: number) {
+    return put(this, text, offset, length, "hex");
+  },
+  latin1Write(this: Buffer, text: string, offset = 0, length?: number) {
+    return put(this, text, offset, length, "latin1");
+  },
+  ucs2Write(this: Buffer, text: string, offset = 0, length?: number) {
+    return put(this, text, offset, length, "utf16le");
+  },
+  utf8Write(this: Buffer, text: string, offset = 0, length?: number) {
+    return put(this, text, offset, length, "utf8");
+  },
+  compare(
+    this: Buffer,
+    target: unknown,
+    targetStart?: unknown,
+    targetEnd?: unknown,
+    sourceStart?: unknown,
+    sourceEnd?: unknown,
+  ): number {
+    demandBytes(target, "target");
+    const read = (value: unknown, name: string, high: number, fallback: number): number => {
+      if (value === undefined) return fallback;
+      validateInteger(value, name, 0, high);
+      return value;
+    };
+    const from = read(targetStart, "targetStart", maxLength, 0);
+    const to = read(targetEnd, "targetEnd", target.length, target.length);
+    const ownFrom = read(sourceStart, "sourceStart", maxLength, 0);
+    const ownTo = read(sourceEnd, "sourceEnd", this.length, this.length);
+    if (ownFrom >= ownTo) return from >= to ? 0 : -1;
+    if (from >= to) return 1;
+    return compareBytes(this.subarray(ownFrom, ownTo), target.subarray(from, to));
+  },
+  copy(
+    this: Buffer,
+    target: unknown,
+    targetStart?: unknown,
+    sourceStart?: unknown,
+    sourceEnd?: unknown,
+  ): number {
+    if (!isBytes(target)) throw invalidType("target", "an instance of Buffer or Uint8Array", target);
+    const whole = (value: unknown, name: string, fallback: number, high?: number): number => {
+      if (value === undefined) return fallback;
+      const number = Math.trunc(+(value as number)) || 0;
+      if (number < 0 || (high !== undefined && number > high))
+        throw outOfRange(name, high === undefined ? ">= 0" : `>= 0 && <= ${high}`, value);
+      return number;
+    };
+    const at = whole(targetStart, "targetStart", 0);
+    const from = whole(sourceStart, "sourceStart", 0, this.length);
+    const to = Math.min(whole(sourceEnd, "sourceEnd", this.length), this.length);
+    if (at >= target.length || from >= to) return 0;
+    const count = Math.min(to - from, target.length - at);
+    target.set(new Uint8Array(this.buffer, this.byteOffset + from, count), at);
+    return count;
+  },
+  equals(this: Buffer, other: unknown): boolean {
+    demandBytes(other, "otherBuffer");
+    return this === other || (this.length === other.length && compareBytes(this, other) === 0);
+  },
+  fill(this: Buffer, value: unknown, offset?: unknown, end?: unknown, encoding?: unknown): Uint8Array {
+    return fillBytes(this, value, offset, end, encoding);
+  },
+  includes(this: Buffer, value: unknown, offset?: unknown, encoding?: unknown): boolean {
+    return search(this, value, offset, encoding, true) !== -1;
+  },
+  indexOf(this: Buffer, value: unknown, offset?: unknown, encoding?: unknown): number {
+    return search(this, value, offset, encoding, true);
+  },
+  lastIndexOf(this: Buffer, value: unknown, offset?: unknown, encoding?: unknown): number {
+    return search(this, value, offset, encoding, false);
+  },
+  slice(this: Buffer, start?: unknown, end?: unknown): Buffer {
+    const from = bound(start, this.length, 0);
+    const to = bound(end, this.length, this.length);
+    return new FastBuffer(
+      this.buffer as ArrayBuffer,
+      this.byteOffset + from,
+      Math.max(to - from, 0),
+    ) as unknown as Buffer;
+  },
+  subarray(this: Buffer, start?: unknown, end?: unknown): Buffer {
+    return members.slice.call(this, start, end);
+  },
+  swap16(this: Buffer) {
+    return swap(this, 2);
+  },
+  swap32(this: Buffer) {
+    return swap(this, 4);
+  },
+  swap64(this: Buffer) {
+    return swap(this, 8);
+  },
+  toJSON(this: Buffer) {
+    return { type: "Buffer", data: Array.from(this) };
+  },
+  toLocaleString(this: Buffer, encoding?: unknown, start?: unknown, end?: unknown): string {
+    return members.toString.call(this, encoding, start, end);
+  },
+  toString(this: Buffer, encoding?: unknown, start?: unknown, end?: unknown): string {
+    if (arguments.length === 0) return decode(this, "utf8");
+    const { length } = this;
+    const from = start === undefined ? 0 : Math.trunc(+(start as number)) || 0;
+    const to = end === undefined ? length : Math.trunc(+(end as number)) || 0;
+    const coded = encoding === undefined ? "utf8" : demandEncoding(encoding);
+    return piece(this, coded, Math.max(from, 0), Math.min(to, length));
+  },
+  write(this: Buffer, text: unknown, offset?: unknown, length?: unknown, encoding?: unknown): number {
+    if (offset === undefined) {
+      validateString(text, "argument");
+      return put(this, text, 0, undefined, "utf8");
+    }
+    validateString(text, "argument");
+    if (length === undefined && typeof offset === "string")
+      return put(this, text, 0, undefined, demandEncoding(offset));
+    validateInteger(offset, "offset", 0, this.length);
+    const rest = this.length - offset;
+    if (length === undefined)
+      return put(this, text, offset, rest, encoding === undefined ? "utf8" : demandEncoding(encoding));
+    if (typeof length === "string") return put(this, text, offset, rest, demandEncoding(length));
+    validateInteger(length, "length", 0, this.length);
+    return put(this, text, offset, Math.min(length, rest), encoding ? demandEncoding(encoding) : "utf8");
+  },
+  [customInspect](
+    this: Buffer,
+    _depth: unknown,
+    options: { maxArrayLength?: number } & Record<string, unknown>,
+  ): string {
+    const shown = Math.min(inspectedBytes, this.length);
+    let text = "";
+    for (let i = 0; i < shown; i++)
+      text += `${i > 0 ? " " : ""}${(this[i] as number).toString(16).padStart(2, "0")}`;
+    const more = this.length - shown;
+    if (more > 0) text += ` ... ${more} more byte${more > 1 ? "s" : ""}`;
+    const extra: string[] = [];
+    for (const key of Object.keys(this)) {
+      if (/^\d+$/.test(key)) continue;
+      const { inspect } = part<{ util: { inspect(value: unknown, options: unknown): string } }>(
+        "node-util",
+      ).util;
+      extra.push(
+        `${key}: ${inspect((this as unknown as Record<string, unknown>)[key], { ...options, breakLength: Infinity, compact: true })}`,
+      );
+    }
+    if (extra.length > 0) text += `${text === "" ? "" : ", "}${extra.join(", ")}`;
+    const name = this.constructor?.name ?? "Buffer";
+    return `<${name}${text === "" ? "" : " "}${text}>`;
+  },
+};
+
+function piece(buffer: Uint8Array, encoding: Encoding, start = 0, end = buffer.length): string {
+  if (start >= end) return "";
+  if (start === 0 && end >= buffer.length) return decode(buffer, encoding);
+  return decode(
+    new Uint8Array(buffer.buffer, buffer.byteOffset + start, Math.min(end, buffer.length) - start),
+    encoding,
+  );
+}
+
+function put(
+  buffer: Uint8Array,
+  text: string,
+  offset: number,
+  length: number | undefined,
+  encoding: Encoding,
+): number {
+  const rest = buffer.length - offset;
+  const size = length === undefined || length > rest ? rest : length;
+  if (size <= 0) return 0;
+  return encodeInto(text, new Uint8Array(buffer.buffer, buffer.byteOffset + offset, size), encoding);
+}
+
+for (const key of Reflect.ownKeys(members)) {
+  Object.defineProperty(FastBuffer.prototype, key, {
+    value: members[key as keyof typeof members],
+    writable: true,
+    configurable: true,
+  });
+}
+Object.defineProperty(FastBuffer.prototype, "constructor", {
+  value: Buffer,
+  writable: true,
+  configurable: true,
+});
+Object.defineProperty(FastBuffer.prototype, "inspect", {
+  value: members[customInspect],
+  writable: true,
+  configurable: true,
+});
+for (const [key, name] of [
+  ["parent", "buffer"],
+  ["offset", "byteOffset"],
+] as const) {
+  Object.defineProperty(FastBuffer.prototype, key, {
+    get(this: unknown) {
+      return isBuffer(this) ? (this as Uint8Array)[name] : undefined;
+    },
+    enumerable: true,
+    configurable: true,
+  });
+}
+defineNumbers(FastBuffer.prototype);
+
+function demandInput(value: unknown): Uint8Array {
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  if (isAnyArrayBuffer(value)) return new Uint8Array(value);
+  throw invalidType("input", "an instance of ArrayBuffer, Buffer, or TypedArray", value);
+}
+
+function transcode(source: unknown, fromEncoding: unknown, toEncoding: unknown): Buffer {
+  demandBytes(source, "source");
+  const [read, written] = [encodingOf(fromEncoding), encodingOf(toEncoding)];
+  const known = new Set(["utf8", "utf16le", "latin1", "ascii"]);
+  if (read === undefined || written === undefined || !known.has(read) || !known.has(written))
+    throw nodeError(
+      Error,
+      "U_ILLEGAL_ARGUMENT_ERROR",
+      "Unable to transcode Buffer [U_ILLEGAL_ARGUMENT_ERROR]",
+    );
+  let text = decode(source, read);
+  const highest = written === "ascii" ? 0x7f : written === "latin1" ? 0xff : 0x10ffff;
+  if (highest < 0x10ffff)
+    text = Array.from(text, (c) => ((c.codePointAt(0) ?? 0) > highest ? "?" : c)).join("");
+  return wrap(encode(text, written));
+}
+
+function isUtf8(input: unknown): boolean {
+  const bytes = demandInput(input);
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+declare const TextDecoder: new (label: string, options: object) => { decode(bytes: Uint8Array): string };
+
+export const buffer = {
+  Blob,
+  Buffer,
+  File,
+  SlowBuffer: (size: unknown): Buffer => allocUnsafe(size),
+  atob,
+  btoa,
+  constants: Object.freeze({ __proto__: null, MAX_LENGTH: maxLength, MAX_STRING_LENGTH: maxStringLength }),
+  get INSPECT_MAX_BYTES(): number {
+    return inspectedBytes;
+  },
+  set INSPECT_MAX_BYTES(value: number) {
+    validateNumber(value, "INSPECT_MAX_BYTES", 0);
+    inspectedBytes = value;
+  },
+  isAscii(input: unknown): boolean {
+    return demandInput(input).every((byte) => byte < 128);
+  },
+  isUtf8,
+  kMaxLength: maxLength,
+  kStringMaxLength: maxStringLength,
+  resolveObjectURL: (_id: string): undefined => undefined,
+  transcode,
+};

@@ -1,0 +1,1 @@
+export { AsyncLocalStorage, AsyncResource, asyncHooks, track } from "../node/async-hooks.ts";

@@ -1,0 +1,1 @@
+export { Buffer, buffer } from "../node/buffer.ts";

@@ -1,0 +1,1 @@
+export { moduleFor } from "../node/modules.ts";

@@ -1,0 +1,99 @@
+import { ReflectApply } from "./primordials.ts";
+
+/**
+ * The context that goes along with asynchronous work: which exchange it belongs to, and the values of the Worker's
+ * AsyncLocalStorage objects. A frame never changes; entering another value makes another frame.
+ */
+export class Frame {
+  /** The host's number of the exchange, or 0. */
+  readonly exchange: number;
+  /** Values by AsyncLocalStorage object. */
+  readonly values: ReadonlyMap<object, unknown> | null;
+
+  constructor(exchange: number, values: ReadonlyMap<object, unknown> | null) {
+    this.exchange = exchange;
+    this.values = values;
+  }
+}
+
+type Callback = (this: unknown, ...parameters: unknown[]) => unknown;
+
+let frame: Frame | undefined;
+let tracked = false;
+
+/** From now on frames matter: the Worker's code has been compiled to keep them (src/isolate/loader/async-context.ts). */
+export function trackFrames(): void {
+  tracked = true;
+}
+
+/** False when the Worker has nothing that could ask for a frame. */
+export function framesAreTracked(): boolean {
+  return tracked;
+}
+
+export function currentFrame(): Frame | undefined {
+  return frame;
+}
+
+export function setFrame(next: Frame | undefined): void {
+  frame = next;
+}
+
+/** What the runtime does next is for the exchange of that number, and for nobody else; 0 is for none. */
+export function enterExchange(exchange: number): void {
+  frame = tracked && exchange !== 0 ? new Frame(exchange, null) : undefined;
+}
+
+/** The exchange that runs, as far as frames know: 0 when nothing is tracked. */
+export function frameExchange(): number {
+  return frame === undefined ? 0 : frame.exchange;
+}
+
+/** Calls in a frame, and comes back to the present one. */
+export function callInFrame(
+  within: Frame | undefined,
+  callback: Callback,
+  self: unknown,
+  parameters: readonly unknown[],
+): unknown {
+  const before = frame;
+  frame = within;
+  try {
+    return ReflectApply(callback, self, parameters as unknown[]);
+  } finally {
+    frame = before;
+  }
+}
+
+/** A function of the Worker that runs later, bound to the present frame; the function itself when nothing is tracked. */
+export function bindFrame<F extends (...parameters: never[]) => unknown>(callback: F): F {
+  if (!tracked) return callback;
+  const within = frame;
+  const bound = function (this: unknown, ...parameters: unknown[]): unknown {
+    return callInFrame(within, callback as unknown as Callback, this, parameters);
+  };
+  return bound as unknown as F;
+}
+
+// What code calls that was compiled to keep its frame; the functions are small, so that V8 inlines them.
+
+/** Goes on in the frame from before an `await`, with the value that has come. */
+export function $asyncResume<T>(value: T, before: Frame | undefined, _none: 0): T {
+  frame = before;
+  return value;
+}
+
+/** The value to wait for. @param _frame evaluated after it. */
+export function $asyncKeep<T>(value: T, _frame: Frame | undefined): T {
+  return value;
+}
+
+export function $asyncFrame(): Frame | undefined {
+  return frame;
+}
+
+/** In a `catch` or `finally`: 0 means that no `await` has failed. */
+export function $asyncCaught(before: Frame | undefined | 0): 0 {
+  if (before !== 0) frame = before;
+  return 0;
+}
