@@ -1,9 +1,11 @@
+import { part } from "../part.ts";
 import {
   ArrayBufferIsView,
   isArrayBuffer,
   StringCharCodeAt,
   StringFromCharCode,
   StringSlice,
+  StringStartsWith,
   StringToLowerCase,
   TypedArrayTag,
   Uint8ArrayNative,
@@ -11,7 +13,7 @@ import {
   viewLength,
   viewOffset,
 } from "./primordials.ts";
-import { ascii, encodeUtf8, encodeUtf8Into, progress, Utf8Decoder } from "./utf8.ts";
+import { ascii, encodeUtf8, encodeUtf8Into, progress, Units, Utf8Decoder } from "./utf8.ts";
 import { defineInterface, quote, toDictionary } from "./webidl.ts";
 
 /** Encoding §7.4. */
@@ -33,12 +35,10 @@ export class TextEncoder {
   }
 }
 
-type Encoding = "utf-8" | "utf-16le" | "utf-16be" | "windows-1252";
-
-/** The labels of Encoding §4.2 for the encodings that are here. */
+/** The labels of Encoding §4.2 for the encodings that are here; `parts/legacy-encodings.ts` has the others. */
 const labels = (() => {
-  const table = { __proto__: null } as unknown as Record<string, Encoding>;
-  const add = (encoding: Encoding, names: string): void => {
+  const table = { __proto__: null } as unknown as Record<string, string>;
+  const add = (encoding: string, names: string): void => {
     const list = names.split(" ");
     for (let i = 0; i < list.length; i++) table[list[i] as string] = encoding;
   };
@@ -80,8 +80,8 @@ export function viewBytes(value: unknown, what: string): Uint8Array<ArrayBuffer>
   throw new TypeError(`${what} is neither an ArrayBuffer nor a view of one`);
 }
 
-/** A decoder for UTF-16, which may get half a code unit, or half a surrogate pair, at the end of a chunk. */
-class Utf16Decoder {
+/** The UTF-16 decoders (Encoding §14.2.1): half a code unit, or half a surrogate pair, stays for the next chunk. */
+class Utf16Decoder implements Decoder {
   readonly #fatal: boolean;
   readonly #bigEndian: boolean;
   #byte = -1;
@@ -93,7 +93,7 @@ class Utf16Decoder {
   }
 
   decode(bytes: Uint8Array, end: number, last: boolean): string {
-    let text = "";
+    const units = new Units();
     for (let i = 0; i < end; i++) {
       const byte = bytes[i] as number;
       if (this.#byte < 0) {
@@ -102,36 +102,40 @@ class Utf16Decoder {
       }
       const unit = this.#bigEndian ? (this.#byte << 8) | byte : (byte << 8) | this.#byte;
       this.#byte = -1;
-      if (this.#lead >= 0) {
-        const lead = this.#lead;
-        this.#lead = -1;
-        if ((unit & 0xfc00) === 0xdc00) {
-          text += StringFromCharCode(lead, unit);
-          continue;
-        }
-        text += this.#error();
-      }
-      if ((unit & 0xfc00) === 0xd800) this.#lead = unit;
-      else if ((unit & 0xfc00) === 0xdc00) text += this.#error();
-      else text += StringFromCharCode(unit);
+      this.#add(unit, units);
     }
     if (last && (this.#lead >= 0 || this.#byte >= 0)) {
       this.#lead = -1;
       this.#byte = -1;
-      text += this.#error();
+      this.#error(units);
     }
-    return text;
+    return units.finish();
   }
 
-  #error(): string {
-    if (!this.#fatal) return "\ufffd";
+  #add(unit: number, units: Units): void {
+    const lead = this.#lead;
     this.#lead = -1;
-    this.#byte = -1;
-    throw new TypeError("cannot decode: the data is not valid UTF-16");
+    const isTrail = (unit & 0xfc00) === 0xdc00;
+    if (lead >= 0) {
+      if (isTrail) {
+        units.push(lead);
+        units.push(unit);
+        return;
+      }
+      this.#error(units);
+    }
+    if ((unit & 0xfc00) === 0xd800) this.#lead = unit;
+    else if (isTrail) this.#error(units);
+    else units.push(unit);
+  }
+
+  #error(units: Units): void {
+    if (this.#fatal) throw new TypeError("cannot decode: the data is not valid UTF-16");
+    units.push(0xfffd);
   }
 }
 
-class Windows1252Decoder {
+class Windows1252Decoder implements Decoder {
   decode(bytes: Uint8Array, end: number): string {
     const plain = ascii(bytes, end);
     if (plain !== null) return plain;
@@ -144,14 +148,37 @@ class Windows1252Decoder {
   }
 }
 
-interface Decoder {
+/** What decodes one stream. Its `decode` throws a TypeError for malformed data when that is fatal. */
+export interface Decoder {
+  /** @param end of the bytes to decode. @param last nothing follows, so an unfinished character is malformed. */
   decode(bytes: Uint8Array, end: number, last: boolean): string;
 }
 
-function makeDecoder(encoding: Encoding, fatal: boolean): Decoder {
-  if (encoding === "utf-8") return new Utf8Decoder(fatal);
-  if (encoding === "windows-1252") return new Windows1252Decoder();
-  return new Utf16Decoder(fatal, encoding === "utf-16be");
+const loadLegacy = (): typeof import("../parts/legacy-encodings.ts") => part("legacy-encodings");
+
+/** "Get an encoding" (Encoding §4.2). */
+function encodingOf(label: string): string {
+  const name = labelOf(label);
+  const encoding = labels[name] ?? loadLegacy().legacyEncoding(name);
+  if (encoding === undefined || encoding === "replacement") {
+    throw new RangeError(`cannot make a TextDecoder: label ${quote(`${label}`)} is not that of an encoding`);
+  }
+  return encoding;
+}
+
+function makeDecoder(encoding: string, fatal: boolean): Decoder {
+  switch (encoding) {
+    case "utf-8":
+      return new Utf8Decoder(fatal);
+    case "utf-16le":
+      return new Utf16Decoder(fatal, false);
+    case "utf-16be":
+      return new Utf16Decoder(fatal, true);
+    case "windows-1252":
+      return new Windows1252Decoder();
+    default:
+      return loadLegacy().makeLegacyDecoder(encoding, fatal);
+  }
 }
 
 export interface TextDecoderOptions {
@@ -161,9 +188,11 @@ export interface TextDecoderOptions {
 
 const nothing = new Uint8ArrayNative(0);
 
-/** Encoding §7.2, for UTF-8, UTF-16 and windows-1252. */
+/** Encoding §7.2. */
 export class TextDecoder {
-  readonly #encoding: Encoding;
+  readonly #encoding: string;
+  /** UTF-8 or UTF-16, the encodings that may begin with a byte order mark. */
+  readonly #isUnicode: boolean;
   readonly #fatal: boolean;
   readonly #ignoreBOM: boolean;
   /** Kept from one call to the next only while streaming. */
@@ -171,12 +200,9 @@ export class TextDecoder {
   #bomSeen = false;
 
   constructor(label: string = "utf-8", options?: TextDecoderOptions) {
-    const encoding = label === "utf-8" ? "utf-8" : labels[labelOf(label)];
-    if (encoding === undefined) {
-      throw new RangeError(`cannot make a TextDecoder: ${quote(`${label}`)} is not a supported encoding`);
-    }
+    this.#encoding = label === "utf-8" ? label : encodingOf(label);
+    this.#isUnicode = StringStartsWith(this.#encoding, "utf-");
     const dictionary = toDictionary(options, "options");
-    this.#encoding = encoding;
     this.#fatal = dictionary !== null && !!dictionary.fatal;
     this.#ignoreBOM = dictionary !== null && !!dictionary.ignoreBOM;
   }
@@ -213,7 +239,7 @@ export class TextDecoder {
       this.#bomSeen = false;
       throw error;
     }
-    if (!this.#bomSeen && !this.#ignoreBOM && this.#encoding !== "windows-1252" && text !== "") {
+    if (!this.#bomSeen && !this.#ignoreBOM && this.#isUnicode && text !== "") {
       this.#bomSeen = true;
       if (StringCharCodeAt(text, 0) === 0xfeff) text = StringSlice(text, 1);
     }

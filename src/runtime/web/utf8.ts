@@ -92,7 +92,7 @@ const blockSize = 1024;
 const block: number[] = new Array<number>(blockSize).fill(0);
 
 /** Collects UTF-16 code units into a string. One instance is in use at a time: it shares the block. */
-class Units {
+export class Units {
   text = "";
   used = 0;
 
