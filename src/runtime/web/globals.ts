@@ -106,7 +106,9 @@ const operations = {
 };
 
 /** Interfaces that a Worker's first use brings in, by the part that holds them (see part.ts). */
-const lazyInterfaces: Readonly<Record<string, string>> = {};
+const lazyInterfaces: Readonly<Record<string, string>> = {
+  URLPattern: "url-pattern",
+};
 
 /** Each is defined by an accessor, which turns into an ordinary property when it is first read or written. */
 export function defineLazy(scope: object, names: Readonly<Record<string, string>>): void {
