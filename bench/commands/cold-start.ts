@@ -10,6 +10,8 @@ import { figure, formatTable } from "../report/table.ts";
 import { type Bench, chooseSluice, tell } from "../session.ts";
 
 const workers = 100;
+/** Milliseconds between two requests, so that the proxy has an idle moment between two cold starts. */
+const pause = 50;
 
 interface ColdStart {
   readonly candidate: string;
@@ -21,7 +23,7 @@ interface ColdStart {
 
 /**
  * Asks 100 Workers behind a front Worker, each for the first time and then again: the difference is what making one
- * more isolate costs. A proxy that makes all isolates as it starts has no difference; it pays in `startup` and `density`.
+ * more isolate costs. Sluice makes isolates ahead when it is idle; one row leaves it the time for that. A proxy that makes all isolates as it starts has no difference; it pays in `startup` and `density`.
  */
 export async function coldStart(bench: Bench): Promise<void> {
   const { options, cores } = bench;
@@ -37,7 +39,9 @@ export async function coldStart(bench: Bench): Promise<void> {
   const early = await coldStarts(adminPort);
   if (early > 1) tell(`sluice has made ${early} of ${workers + 1} isolates before the first request`);
   // Those are the first of the config, with the front Worker among them; when they are all, their figures have to do.
-  found.push(await measure("sluice", running, early < workers ? Math.max(1, early) : 1));
+  const skip = early < workers ? Math.max(1, early) : 1;
+  found.push(await measure("sluice", running, skip));
+  found.push(await measure(`sluice, ${pause} ms apart`, await start(), skip, pause));
   const workerd = new Workerd();
   const why = workerd.missing();
   if (why === null) {
@@ -70,14 +74,18 @@ async function coldStarts(adminPort: number): Promise<number> {
   return counts.reduce((total, [, count]) => total + Number(count), 0);
 }
 
-/** @param skip so many Workers of the first, which are asked but do not count: one warms up the front Worker */
-async function measure(candidate: string, running: Running, skip = 1): Promise<ColdStart> {
+/**
+ * @param skip so many Workers of the first, which are asked but do not count: one warms up the front Worker
+ * @param pauseMs before each request that counts
+ */
+async function measure(candidate: string, running: Running, skip = 1, pauseMs = 0): Promise<ColdStart> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   try {
     const passes: number[][] = [];
     for (let pass = 0; pass < 2; pass++) {
       const times: number[] = [];
       for (let index = 0; index < workers; index++) {
+        if (pauseMs > 0 && index >= skip) await new Promise((resolve) => setTimeout(resolve, pauseMs));
         const begun = performance.now();
         const { status } = await ask(running.port, `/W${index}`, 0, agent);
         times.push(performance.now() - begun);

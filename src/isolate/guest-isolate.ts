@@ -31,10 +31,20 @@ export class StartFailure extends Error {
 
 type Drain = (ints: number, text: string, bytes: number) => void;
 
+/** Code whose cache was filled when only its global scope had run. */
+interface Warming {
+  readonly worker: CompiledWorker;
+  readonly codes: Array<readonly [filename: string, code: string]>;
+  /** Left until it is filled again. */
+  entries: number;
+}
+
 /** Heap that aborts the process rather than the isolate begins here; the Worker's own limit is kept by its session. */
 const BACKSTOP_MB = 1024;
 /** Milliseconds after which the watchdog takes a collection of garbage for stuck. */
 const MAX_COLLECT = 5000;
+/** Entries after which an isolate has compiled what most requests need. */
+const WARM_ENTRIES = 4;
 /** Milliseconds that loading the runtime may take. */
 const MAX_BOOT = 5000;
 /** Characters of the longest URL that is parsed: parsing takes the host's time. */
@@ -70,6 +80,8 @@ export class GuestIsolate {
   #overran = false;
   /** Code that the cache did not have: file name and text. */
   #uncached: Array<readonly [filename: string, code: string]> = [];
+  /** Code whose cache is to be filled again once a few entries have run; null in nearly all isolates. */
+  #warming: Warming | null = null;
   /** The handlers of each entrypoint, as the guest says. */
   entrypoints: ReadonlyMap<string, readonly string[]> = new Map();
   /** What the last entry with the result `exception` said. */
@@ -218,6 +230,7 @@ export class GuestIsolate {
     if (report.problem !== undefined) throw new StartFailure(report.problem);
     this.entrypoints = new Map(Object.entries(report.entrypoints ?? {}));
     this.#enter = get("enter") as ivm.Reference<(ints: number, text: string) => void>;
+    if (this.#uncached.length > 0) this.#warming = { worker, codes: this.#uncached, entries: WARM_ENTRIES };
     this.#fillCache(worker);
     prepare.release();
     started.release();
@@ -265,9 +278,9 @@ export class GuestIsolate {
    * Fills the code cache after the code has run: V8's own cache then gives back the script with all the functions that
    * were compiled lazily, ten times as much as right after compiling.
    */
-  #fillCache(worker: CompiledWorker | null): void {
+  #fillCache(worker: CompiledWorker | null, codes = this.#uncached): void {
     if (this.#isolate.isDisposed) return;
-    for (const [filename, code] of this.#uncached) {
+    for (const [filename, code] of codes) {
       const isModule = worker?.syntax === "module" && filename === worker.name;
       const options = { filename, produceCachedData: true };
       const compiled = isModule
@@ -278,6 +291,12 @@ export class GuestIsolate {
       compiled.release();
     }
     this.#uncached = [];
+  }
+
+  /** Fills the cache again with the functions that a request needs, so that no other isolate has to compile them. */
+  #warm({ worker, codes }: Warming): void {
+    this.#warming = null;
+    this.#fillCache(worker, codes);
   }
 
   /**
@@ -359,6 +378,7 @@ export class GuestIsolate {
       watchdog.leave();
       this.#arguments[1] = "";
       if (this.#uncached.length > 0) this.#fillCache(null);
+      if (this.#warming !== null && --this.#warming.entries === 0) this.#warm(this.#warming);
     }
   }
 
