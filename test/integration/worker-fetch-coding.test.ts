@@ -161,6 +161,18 @@ test('with encodeBody "manual" the Worker has encoded by itself, and nothing is 
   assert.equal(zlib.gunzipSync(answer.body).toString(), "by hand");
 });
 
+test('with encodeResponseBody "manual" a Worker reads the bytes as they come', async () => {
+  const bytes = zlib.gzipSync(text);
+  const answer = await run(
+    `export default { async fetch(request, env) {
+      const response = await env.ORIGIN.fetch("http://o/", { encodeResponseBody: "manual" });
+      return new Response((await response.bytes()), { headers: response.headers, encodeBody: "manual" });
+    } };`,
+    origin("gzip", bytes),
+  );
+  assert.ok(answer.body.equals(bytes));
+});
+
 test("each piece of a stream that is encoded goes out at once", async () => {
   const answer = await run(
     `export default { fetch() {

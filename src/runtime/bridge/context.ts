@@ -8,6 +8,8 @@ export class Invocation {
   /** Aborts the request's signal, if anybody asked for the signal. */
   abort: (() => void) | null = null;
   failOpen = false;
+  /** The client is gone. */
+  aborted = false;
   /** waitUntil was called. */
   waits = false;
   readonly #finished: (invocation: Invocation) => void;

@@ -155,7 +155,7 @@ export class Dispatcher {
         this.#connect(ints, at + 1);
         return at + 7;
       case wire.IN_ABORT:
-        this.#invocations.get(first)?.abort?.();
+        this.#aborted(first);
         return at + 2;
       case wire.IN_RESPONSE: {
         const body = third === 0 ? null : new HandleBody(readers, third, ints[at + 4] as number);
@@ -204,6 +204,13 @@ export class Dispatcher {
     }
   }
 
+  #aborted(exchange: number): void {
+    const invocation = this.#invocations.get(exchange);
+    if (invocation === undefined) return;
+    invocation.aborted = true;
+    invocation.abort?.();
+  }
+
   #request(ints: Int32Array, at: number): void {
     const exchange = ints[at] as number;
     const handler = this.#entrypoints.get(ints[at + 1] as number) as { name: string; props: unknown };
@@ -224,6 +231,7 @@ export class Dispatcher {
       httpVersion: ints[at + 3] as number,
       onSignal: (abort) => {
         invocation.abort = abort;
+        if (invocation.aborted) abort();
       },
     });
     void this.#answer(invocation, handler.name, ints[at + 2] === 1 ? null : request);

@@ -1,14 +1,23 @@
 import * as wire from "../../wire/ops.ts";
 import type { HostBody } from "../host-body.ts";
-import type { AbortSignal } from "../web/abort.ts";
+import { part } from "../part.ts";
+import { type AbortSignal, addAbortAlgorithm, removeAbortAlgorithm } from "../web/abort.ts";
 import { frameExchange } from "../web/async-context.ts";
-import { fromBlock, toBlock } from "../web/headers.ts";
-import { MathFloor, markHandled, TypedArrayLength } from "../web/primordials.ts";
+import { blockDelete, blockGet } from "../web/headers.ts";
+import {
+  Deferred,
+  MathFloor,
+  StringIndexOf,
+  StringSlice,
+  StringStartsWith,
+  TypedArrayLength,
+} from "../web/primordials.ts";
 import { Request, takeRequestParts } from "../web/request.ts";
 import { type Response, responseFromHost } from "../web/response.ts";
 import type { ReadableStream } from "../web/streams.ts";
-import { URL } from "../web/url.ts";
+import { parseUrl } from "../web/url-record.ts";
 import { encodeUtf8 } from "../web/utf8.ts";
+import { quote } from "../web/webidl.ts";
 import type { Channel } from "./channel.ts";
 import type { BodyReaders, HandleBody } from "./handle-body.ts";
 import { fetchError } from "./host-error.ts";
@@ -31,11 +40,13 @@ interface RequestParts {
   readonly headers: string;
   readonly body: BodyParts;
   readonly signal: AbortSignal | null;
+  /** Added to the kind of the body; see wire/ops.ts. */
+  readonly flags: number;
 }
 
 /** A request under way, or a socket being opened. */
 interface PendingFetch {
-  answered(status: number, reason: string, headers: string, body: HostBody | null): void;
+  answered(status: number, reason: string, headers: string, body: HandleBody | null): void;
   connected(body: number): void;
   failed(code: string): void;
 }
@@ -66,23 +77,26 @@ export class Outbound {
   async fetch(binding: number, input: unknown, init: unknown): Promise<Response> {
     this.#demandOpen("fetch");
     const request = new Request(input as Request, init as object);
-    const { redirect } = request;
-    let parts: RequestParts = takeRequestParts(request);
+    const given = takeRequestParts(request);
+    const { redirect } = given;
+    let parts: RequestParts = given;
     for (let redirects = 0; ; redirects++) {
-      const response = await this.#send(binding, parts, redirects > 0);
+      if (!isHttp(parts.url))
+        return part<typeof import("../parts/local-fetch.ts")>("local-fetch").localFetch(given);
+      const call = this.send(binding, parts);
+      await call.promise;
       const location =
-        redirect !== "manual" && isRedirect(response.status) ? response.headers.get("location") : null;
-      if (location === null) return response;
-      const { body } = response;
-      if (body !== null) markHandled(body.cancel());
+        redirect !== "manual" && isRedirect(call.status) ? blockGet(call.headers, "location") : null;
+      if (location === null) return call.response(redirects > 0);
+      call.body?.cancel();
       if (redirect === "error") {
         throw new TypeError(
-          `cannot follow the redirect to "${location}": the request's redirect mode is "error"`,
+          `cannot follow the redirect to ${quote(location)}: the request's redirect mode is "error"`,
         );
       }
       if (redirects === MAX_REDIRECTS)
         throw new TypeError(`cannot follow more than ${MAX_REDIRECTS} redirects`);
-      parts = redirected(parts, response.status, location);
+      parts = redirected(parts, call.status, location);
     }
   }
 
@@ -114,7 +128,7 @@ export class Outbound {
     return socket;
   }
 
-  answered(id: number, status: number, reason: string, headers: string, body: HostBody | null): void {
+  answered(id: number, status: number, reason: string, headers: string, body: HandleBody | null): void {
     this.#pending.take(id)?.answered(status, reason, headers, body);
   }
 
@@ -126,61 +140,39 @@ export class Outbound {
     this.#pending.take(id)?.failed(code);
   }
 
-  #send(binding: number, parts: RequestParts, redirected: boolean): Promise<Response> {
-    return new Promise((resolve, reject) => {
-      const { signal } = parts;
-      if (signal?.aborted) {
-        reject(signal.reason);
-        return;
-      }
-      const { channel } = this;
-      const id = ++this.#last;
-      const body = describeBody(parts.body, channel, this.outs, nothing);
-      const at = channel.begin(wire.OUT_FETCH);
-      const { ints } = channel;
-      ints[at] = id;
-      ints[at + 1] = this.currentExchange;
-      ints[at + 2] = binding;
-      ints[at + 3] = body.kind;
-      ints[at + 4] = body.ref;
-      ints[at + 5] = body.high;
-      ints[at + 6] = body.low;
-      ints[at + 7] = channel.text(parts.method);
-      ints[at + 8] = channel.text(parts.url);
-      ints[at + 9] = channel.text(parts.headers);
-      ints[at + 10] = channel.text(body.text);
+  /** Sends one request; the call's promise resolves when the head of the answer has come. */
+  send(binding: number, parts: RequestParts): FetchCall {
+    const { signal } = parts;
+    const { channel } = this;
+    const id = ++this.#last;
+    const call = new FetchCall(this, id, parts.url, signal);
+    if (signal?.aborted) {
+      call.reject(signal.reason);
+      return call;
+    }
+    const body = describeBody(parts.body, channel, this.outs, nothing);
+    const at = channel.begin(wire.OUT_FETCH);
+    const { ints } = channel;
+    ints[at] = id;
+    ints[at + 1] = this.currentExchange;
+    ints[at + 2] = binding;
+    ints[at + 3] = body.kind | parts.flags;
+    ints[at + 4] = body.ref;
+    ints[at + 5] = body.high;
+    ints[at + 6] = body.low;
+    ints[at + 7] = channel.text(parts.method);
+    ints[at + 8] = channel.text(parts.url);
+    ints[at + 9] = channel.text(parts.headers);
+    ints[at + 10] = channel.text(body.text);
+    this.#pending.set(id, call);
+    return call;
+  }
 
-      let unlisten = nothing;
-      if (signal) {
-        const abort = (): void => {
-          if (this.#pending.take(id) === undefined) return;
-          channel.one(wire.OUT_ABORT_FETCH, id);
-          reject(signal.reason);
-        };
-        signal.addEventListener("abort", abort);
-        unlisten = () => signal.removeEventListener("abort", abort);
-      }
-      this.#pending.set(id, {
-        answered: (status, reason, headers, received) => {
-          unlisten();
-          resolve(
-            responseFromHost({
-              status,
-              statusText: reason,
-              headers,
-              body: received,
-              url: parts.url,
-              redirected,
-            }),
-          );
-        },
-        connected() {},
-        failed: (code) => {
-          unlisten();
-          reject(fetchError(code));
-        },
-      });
-    });
+  /** Nobody waits for that answer any more. @returns false when it has come already. */
+  giveUp(id: number): boolean {
+    if (this.#pending.take(id) === undefined) return false;
+    this.channel.one(wire.OUT_ABORT_FETCH, id);
+    return true;
   }
 
   #demandOpen(what: string): void {
@@ -189,7 +181,67 @@ export class Outbound {
   }
 }
 
+/** One request on its way, and then the head of its answer. */
+class FetchCall extends Deferred<undefined> implements PendingFetch {
+  status = 0;
+  headers = "";
+  body: HandleBody | null = null;
+  #reason = "";
+  readonly #url: string;
+  readonly #signal: AbortSignal | null;
+  readonly #abort: (() => void) | null = null;
+
+  constructor(outbound: Outbound, id: number, url: string, signal: AbortSignal | null) {
+    super();
+    this.#url = url;
+    this.#signal = signal;
+    if (signal === null) return;
+    this.#abort = () => {
+      if (outbound.giveUp(id)) this.reject(signal.reason);
+    };
+    addAbortAlgorithm(signal, this.#abort);
+  }
+
+  answered(status: number, reason: string, headers: string, body: HandleBody | null): void {
+    this.#unlisten();
+    this.status = status;
+    this.#reason = reason;
+    this.headers = headers;
+    this.body = body;
+    if (body !== null && this.#signal !== null) body.follow(this.#signal);
+    this.resolve(undefined);
+  }
+
+  connected(): void {}
+
+  failed(code: string): void {
+    this.#unlisten();
+    this.reject(fetchError(code));
+  }
+
+  response(redirected: boolean): Response {
+    const url = this.#url;
+    const hash = StringIndexOf(url, "#");
+    return responseFromHost({
+      status: this.status,
+      statusText: this.#reason,
+      headers: this.headers,
+      body: this.body,
+      url: hash < 0 ? url : StringSlice(url, 0, hash),
+      redirected,
+    });
+  }
+
+  #unlisten(): void {
+    if (this.#abort !== null) removeAbortAlgorithm(this.#signal as AbortSignal, this.#abort);
+  }
+}
+
 function nothing(): void {}
+
+function isHttp(url: string): boolean {
+  return StringStartsWith(url, "http:") || StringStartsWith(url, "https:");
+}
 
 function isRedirect(status: number): boolean {
   return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
@@ -197,30 +249,44 @@ function isRedirect(status: number): boolean {
 
 /** The request that follows a redirect (Fetch §4.4 "HTTP-redirect fetch"). */
 function redirected(parts: RequestParts, status: number, location: string): RequestParts {
-  const url = URL.parse(location, parts.url);
-  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new TypeError(`cannot follow the redirect to "${location}": not an http or https URL`);
+  const to = parseUrl(location, parts.url);
+  if (to === null || !isHttp(to.href)) {
+    throw new TypeError(`cannot follow the redirect to ${quote(location)}: not an http or https URL`);
+  }
+  if (to.hostStart > to.protocolEnd + 2) {
+    throw new TypeError(`cannot follow the redirect to ${quote(location)}: the URL has credentials`);
   }
   let { method, body } = parts;
-  const headers = fromBlock(parts.headers, "none");
+  let { headers } = parts;
   const toGet =
     ((status === 301 || status === 302) && method === "POST") ||
     (status === 303 && method !== "GET" && method !== "HEAD");
   if (toGet) {
     method = "GET";
     body = { kind: "none" };
-    for (let i = 0; i < bodyFields.length; i++) headers.delete(bodyFields[i] as string);
+    for (let i = 0; i < bodyFields.length; i++) headers = blockDelete(headers, bodyFields[i] as string);
   } else if (body.kind === "stream" || body.kind === "handle") {
     throw new TypeError(
-      `cannot follow the redirect to "${location}": the request's body is a stream, already sent`,
+      `cannot follow the redirect to ${quote(location)}: the request's body is a stream, already sent`,
     );
   }
-  if (new URL(parts.url).origin !== url.origin) {
-    headers.delete("authorization");
-    headers.delete("cookie");
+  if (originOf(to.href) !== originOf(parts.url)) {
+    for (let i = 0; i < secretFields.length; i++) headers = blockDelete(headers, secretFields[i] as string);
   }
-  return { method, url: url.href, headers: toBlock(headers), body, signal: parts.signal };
+  const { href } = to;
+  const hash = StringIndexOf(parts.url, "#");
+  const url = hash < 0 || StringIndexOf(href, "#") >= 0 ? href : href + StringSlice(parts.url, hash);
+  return { method, url, headers, body, signal: parts.signal, flags: parts.flags };
 }
+
+/** Scheme, host and port of an http or https URL in normal form. */
+function originOf(href: string): string {
+  const path = StringIndexOf(href, "/", StringIndexOf(href, "//") + 2);
+  return path < 0 ? href : StringSlice(href, 0, path);
+}
+
+/** What another origin must not learn (Fetch §4.4, step 13; a cookie here is a header like any other). */
+const secretFields = ["authorization", "cookie", "proxy-authorization"];
 
 const bodyFields = [
   "content-encoding",

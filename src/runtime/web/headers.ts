@@ -113,7 +113,8 @@ export function blockGet(block: string, name: string): string | null {
   }
 }
 
-function blockDelete(block: string, name: string): string {
+/** Takes out every line of that name. */
+export function blockDelete(block: string, name: string): string {
   let result = block;
   for (let line = findLine(result, name, 0); line >= 0; line = findLine(result, name, line)) {
     result = StringSlice(result, 0, line) + StringSlice(result, nextLine(result, line));

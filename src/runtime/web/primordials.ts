@@ -220,7 +220,9 @@ export const RegExpSource = uncurry<(self: unknown) => string>(getter(RegExp.pro
 export const RegExpFlags = uncurry<(self: unknown) => string>(getter(RegExp.prototype, "flags"));
 export const RegExpPrototype = RegExp.prototype;
 /** The pattern's own match: `test` and the string methods call whatever `exec` a script has put there. */
-export const RegExpExec = uncurry<(self: RegExp, text: string) => RegExpExecArray | null>(RegExp.prototype.exec);
+export const RegExpExec = uncurry<(self: RegExp, text: string) => RegExpExecArray | null>(
+  RegExp.prototype.exec,
+);
 export const JSONParse = JSON.parse;
 export const JSONStringify = JSON.stringify;
 

@@ -1,20 +1,9 @@
+import * as wire from "../../wire/ops.ts";
 import type { HostBody } from "../host-body.ts";
 import { type AbortSignal, createAbortSignal, followSignal, isAbortSignal, signalAbort } from "./abort.ts";
 import type { Blob } from "./blob.ts";
-import {
-  type BodyInit,
-  type BodyParts,
-  BodyState,
-  consumeArrayBuffer,
-  consumeBlob,
-  consumeBytes,
-  consumeFormData,
-  consumeJson,
-  consumeText,
-  extractBody,
-  extractedType,
-  takeBody,
-} from "./body.ts";
+import { type BodyInit, type BodyParts, BodyState, extractBody, extractedType, takeBody } from "./body.ts";
+import { includeBody } from "./body-mixin.ts";
 import { DOMException } from "./dom-exception.ts";
 import type { FormData } from "./form-data.ts";
 import {
@@ -26,12 +15,14 @@ import {
   type HeadersInit,
   toBlock,
 } from "./headers.ts";
-import { promiseReject, StringIndexOf, StringToUpperCase } from "./primordials.ts";
+import { StringIndexOf, StringToUpperCase } from "./primordials.ts";
 import type { ReadableStream } from "./streams/readable-stream.ts";
 import { parseUrl } from "./url-record.ts";
 import { defineInterface, internal, isObject, quote, requireArguments, toUSVString } from "./webidl.ts";
 
 export type RequestRedirect = "follow" | "error" | "manual";
+/** What a Worker can ask of the caches on the way; it has none of its own that `fetch` looks into. */
+export type RequestCache = "default" | "no-store" | "reload" | "no-cache";
 
 export interface RequestInit {
   method?: string;
@@ -40,7 +31,10 @@ export interface RequestInit {
   redirect?: RequestRedirect;
   signal?: AbortSignal | null;
   duplex?: "half";
+  cache?: RequestCache;
   cf?: unknown;
+  /** As in workerd: "manual" reads the answer's body as it comes, whatever its Content-Encoding. */
+  encodeResponseBody?: "automatic" | "manual";
 }
 
 /** An incoming request, as the bridge has it. */
@@ -104,9 +98,14 @@ export interface RequestParts {
   readonly body: BodyParts;
   /** A signal that the Worker itself gave; the client's leaving ends the whole exchange anyway. */
   readonly signal: AbortSignal | null;
+  /** To be added to the kind of the body; see wire/ops.ts. */
+  readonly flags: number;
 }
 
 const unset = Symbol("unset");
+
+let bodyOf: (self: Request) => BodyState | null;
+let linesOf: (self: Request) => string;
 
 export let isRequest: (value: unknown) => value is Request;
 /** The Request that a Worker gets. Its `redirect` is `manual`: a proxy passes redirects on. */
@@ -116,6 +115,16 @@ export let takeRequestParts: (request: Request) => RequestParts;
 
 /** Fetch §5.4. Headers, signal, cf and the body's stream come into being when they are asked for. */
 export class Request {
+  // Members of Body, see body-mixin.ts.
+  declare readonly body: ReadableStream | null;
+  declare readonly bodyUsed: boolean;
+  declare text: () => Promise<string>;
+  declare json: () => Promise<unknown>;
+  declare bytes: () => Promise<Uint8Array>;
+  declare arrayBuffer: () => Promise<ArrayBuffer>;
+  declare blob: () => Promise<Blob>;
+  declare formData: () => Promise<FormData>;
+
   #method = "GET";
   #url = "";
   /** The header lines, as long as `headers` has not been asked for. */
@@ -130,6 +139,8 @@ export class Request {
   #ownSignal = false;
   #context: RequestContext | null = null;
   #cf: unknown = unset;
+  #cache: RequestCache = "default";
+  #codedAnswer = false;
 
   constructor(input: Request | string | { toString(): string }, init?: RequestInit) {
     if (input === (internal as unknown)) return;
@@ -144,6 +155,8 @@ export class Request {
       this.#ownSignal = input.#ownSignal;
       this.#context = input.#context;
       this.#cf = input.#cf;
+      this.#cache = input.#cache;
+      this.#codedAnswer = input.#codedAnswer;
       inputBody = input.#body;
     } else {
       this.#url = toRequestUrl(input);
@@ -158,13 +171,15 @@ export class Request {
 
   #apply(init: RequestInit, inputBody: BodyState | null): void {
     // Members in the order in which Web IDL reads a dictionary.
-    const { body, cf, duplex, headers, method, redirect, signal } = init;
+    const { body, cache, cf, duplex, encodeResponseBody, headers, method, redirect, signal } = init;
     if (duplex !== undefined && `${duplex}` !== "half") {
       throw new TypeError('cannot make a Request: duplex is not "half"');
     }
     if (method !== undefined) this.#method = toMethod(method);
     if (redirect !== undefined) this.#redirect = toRedirect(redirect);
+    if (cache !== undefined) this.#cache = toCache(cache);
     if (cf !== undefined) this.#cf = cf;
+    if (encodeResponseBody !== undefined) this.#codedAnswer = toCoded(encodeResponseBody);
     if (signal !== undefined) {
       if (signal !== null && !isAbortSignal(signal)) {
         throw new TypeError("cannot make a Request: signal is not an AbortSignal");
@@ -223,6 +238,10 @@ export class Request {
     return this.#cf;
   }
 
+  get cache(): RequestCache {
+    return this.#cache;
+  }
+
   get integrity(): string {
     void this.#url;
     return "";
@@ -238,38 +257,6 @@ export class Request {
     return "half";
   }
 
-  get body(): ReadableStream | null {
-    return this.#body === null ? null : this.#body.open();
-  }
-
-  get bodyUsed(): boolean {
-    return this.#body?.disturbed ?? false;
-  }
-
-  text(): Promise<string> {
-    return isRequest(this) ? consumeText(this.#body) : wrongReceiver("text");
-  }
-
-  json(): Promise<unknown> {
-    return isRequest(this) ? consumeJson(this.#body) : wrongReceiver("json");
-  }
-
-  bytes(): Promise<Uint8Array> {
-    return isRequest(this) ? consumeBytes(this.#body) : wrongReceiver("bytes");
-  }
-
-  arrayBuffer(): Promise<ArrayBuffer> {
-    return isRequest(this) ? consumeArrayBuffer(this.#body) : wrongReceiver("arrayBuffer");
-  }
-
-  blob(): Promise<Blob> {
-    return isRequest(this) ? consumeBlob(this.#body, this.#contentType()) : wrongReceiver("blob");
-  }
-
-  formData(): Promise<FormData> {
-    return isRequest(this) ? consumeFormData(this.#body, this.#contentType()) : wrongReceiver("formData");
-  }
-
   clone(): Request {
     if (this.#body?.unusable) {
       throw new TypeError("cannot clone a Request: its body was used already, or is locked");
@@ -283,6 +270,8 @@ export class Request {
     copy.#ownSignal = this.#ownSignal;
     copy.#context = this.#context;
     copy.#cf = this.#cf;
+    copy.#cache = this.#cache;
+    copy.#codedAnswer = this.#codedAnswer;
     copy.#body = this.#body === null ? null : this.#body.clone();
     return copy;
   }
@@ -291,11 +280,9 @@ export class Request {
     return this.#headers === null ? this.#block : toBlock(this.#headers);
   }
 
-  #contentType(): string | null {
-    return blockGet(this.#lines(), "content-type");
-  }
-
   static {
+    bodyOf = (self) => self.#body;
+    linesOf = (self) => self.#lines();
     isRequest = (value): value is Request => isObject(value) && #url in value;
     requestFromHost = (fields) => {
       const request = new Request(internal as never);
@@ -310,10 +297,11 @@ export class Request {
     takeRequestParts = (request) => ({
       method: request.#method,
       url: request.#url,
-      headers: request.#lines(),
+      headers: request.#cache === "default" ? request.#lines() : uncached(request.#lines(), request.#cache),
       redirect: request.#redirect,
       body: takeBody(request.#body),
       signal: request.#signal ?? request.#source,
+      flags: request.#codedAnswer ? wire.ANSWER_CODED : 0,
     });
   }
 }
@@ -371,8 +359,37 @@ function toRedirect(value: unknown): RequestRedirect {
   throw new TypeError(`cannot make a Request: ${quote(redirect)} is not a redirect mode`);
 }
 
-function wrongReceiver(what: string): Promise<never> {
-  return promiseReject(new TypeError(`cannot call ${what}: the receiver is not a Request`));
+function toCache(value: unknown): RequestCache {
+  const cache = `${value as string}`;
+  switch (cache) {
+    case "default":
+    case "no-store":
+    case "reload":
+    case "no-cache":
+      return cache;
+    case "force-cache":
+    case "only-if-cached":
+      throw new TypeError(`cannot make a Request: cache mode "${cache}" is not supported`);
+    default:
+      throw new TypeError(`cannot make a Request: ${quote(cache)} is not a cache mode`);
+  }
 }
 
+/** Adds what tells caches on the way that none is to answer (Fetch §4.6, steps 8.17 and 8.18). */
+function uncached(block: string, cache: RequestCache): string {
+  if (cache === "no-cache") return blockDefault(block, "Cache-Control", "max-age=0");
+  return blockDefault(blockDefault(block, "Pragma", "no-cache"), "Cache-Control", "no-cache");
+}
+
+function toCoded(value: unknown): boolean {
+  if (value === "automatic" || value === "manual") return value === "manual";
+  throw new TypeError('cannot make a Request: encodeResponseBody is neither "automatic" nor "manual"');
+}
+
+includeBody(Request.prototype, {
+  name: "Request",
+  is: isRequest,
+  state: (self) => bodyOf(self),
+  contentType: (self) => blockGet(linesOf(self), "content-type"),
+});
 defineInterface(Request, "Request", 1);

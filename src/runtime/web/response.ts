@@ -1,19 +1,7 @@
 import type { HostBody } from "../host-body.ts";
 import type { Blob } from "./blob.ts";
-import {
-  type BodyInit,
-  type BodyParts,
-  BodyState,
-  consumeArrayBuffer,
-  consumeBlob,
-  consumeBytes,
-  consumeFormData,
-  consumeJson,
-  consumeText,
-  extractBody,
-  extractedType,
-  takeBody,
-} from "./body.ts";
+import { type BodyInit, type BodyParts, BodyState, extractBody, extractedType, takeBody } from "./body.ts";
+import { includeBody } from "./body-mixin.ts";
 import type { FormData } from "./form-data.ts";
 import {
   blockDefault,
@@ -24,7 +12,7 @@ import {
   type HeadersInit,
   toBlock,
 } from "./headers.ts";
-import { JSONStringify, ObjectGetPrototypeOf, promiseReject, StringCharCodeAt } from "./primordials.ts";
+import { JSONStringify, ObjectGetPrototypeOf, StringCharCodeAt } from "./primordials.ts";
 import type { ReadableStream } from "./streams/readable-stream.ts";
 import { parseUrl } from "./url-record.ts";
 import { defineInterface, internal, isObject, quote, requireArguments, toUSVString } from "./webidl.ts";
@@ -67,14 +55,29 @@ function isNullBodyStatus(status: number): boolean {
   return status === 101 || status === 103 || status === 204 || status === 205 || status === 304;
 }
 
+let bodyOf: (self: Response) => BodyState | null;
+let linesOf: (self: Response) => string;
+
 export let isResponse: (value: unknown) => value is Response;
 /** What `fetch` gives a Worker; its headers are immutable, as the standard has it. */
 export let responseFromHost: (fields: HostResponseFields) => Response;
+/** What `fetch` gives for something that no host was asked for. */
+export let responseFromBytes: (url: string, headers: string, bytes: Uint8Array | null) => Response;
 /** What to answer. The body is taken out. @throws TypeError when the body was used already. */
 export let takeResponseParts: (response: Response) => ResponseParts;
 
 /** Fetch §5.5. Headers and the body's stream come into being when they are asked for. */
 export class Response {
+  // Members of Body, see body-mixin.ts.
+  declare readonly body: ReadableStream | null;
+  declare readonly bodyUsed: boolean;
+  declare text: () => Promise<string>;
+  declare json: () => Promise<unknown>;
+  declare bytes: () => Promise<Uint8Array>;
+  declare arrayBuffer: () => Promise<ArrayBuffer>;
+  declare blob: () => Promise<Blob>;
+  declare formData: () => Promise<FormData>;
+
   #status = 200;
   #statusText = "";
   #block = "";
@@ -105,8 +108,10 @@ export class Response {
 
   /** `new Response(body, response)`: a copy whose headers can be changed. */
   #copyHead(from: Response): void {
-    if (from.#status < 200 || from.#status > 599) throw statusRange(from.#status);
+    const upgrade = from.#status === 101 && from.#webSocket !== null;
+    if (!upgrade && (from.#status < 200 || from.#status > 599)) throw statusRange(from.#status);
     this.#status = from.#status;
+    this.#webSocket = from.#webSocket;
     this.#statusText = from.#statusText;
     this.#block = from.#lines();
     this.#cf = from.#cf;
@@ -200,39 +205,6 @@ export class Response {
     return this.#cf;
   }
 
-  get body(): ReadableStream | null {
-    return this.#body === null ? null : this.#body.open();
-  }
-
-  get bodyUsed(): boolean {
-    return this.#body?.disturbed ?? false;
-  }
-
-  text(): Promise<string> {
-    return isResponse(this) ? consumeText(this.#body) : wrongReceiver("text");
-  }
-
-  // biome-ignore lint/suspicious/useAdjacentOverloadSignatures: the other one is static, not an overload
-  json(): Promise<unknown> {
-    return isResponse(this) ? consumeJson(this.#body) : wrongReceiver("json");
-  }
-
-  bytes(): Promise<Uint8Array> {
-    return isResponse(this) ? consumeBytes(this.#body) : wrongReceiver("bytes");
-  }
-
-  arrayBuffer(): Promise<ArrayBuffer> {
-    return isResponse(this) ? consumeArrayBuffer(this.#body) : wrongReceiver("arrayBuffer");
-  }
-
-  blob(): Promise<Blob> {
-    return isResponse(this) ? consumeBlob(this.#body, this.#contentType()) : wrongReceiver("blob");
-  }
-
-  formData(): Promise<FormData> {
-    return isResponse(this) ? consumeFormData(this.#body, this.#contentType()) : wrongReceiver("formData");
-  }
-
   clone(): Response {
     if (this.#webSocket !== null) throw new TypeError("cannot clone a Response: it has a WebSocket");
     if (this.#body?.unusable) {
@@ -256,11 +228,9 @@ export class Response {
     return this.#headers === null ? this.#block : toBlock(this.#headers);
   }
 
-  #contentType(): string | null {
-    return blockGet(this.#lines(), "content-type");
-  }
-
   static {
+    bodyOf = (self) => self.#body;
+    linesOf = (self) => self.#lines();
     isResponse = (value): value is Response => isObject(value) && #status in value;
     responseFromHost = (fields) => {
       const response = new Response(internal as never);
@@ -271,6 +241,18 @@ export class Response {
       response.#url = fields.url;
       response.#redirected = fields.redirected;
       if (fields.body !== null) response.#body = new BodyState("host", "", null, fields.body, null);
+      return response;
+    };
+    responseFromBytes = (url, headers, bytes) => {
+      const response = responseFromHost({
+        status: 200,
+        statusText: "OK",
+        headers,
+        body: null,
+        url,
+        redirected: false,
+      });
+      if (bytes !== null) response.#body = new BodyState("bytes", "", bytes, null, null);
       return response;
     };
     takeResponseParts = (response) => ({
@@ -310,8 +292,10 @@ function toReason(value: unknown): string {
   return text;
 }
 
-function wrongReceiver(what: string): Promise<never> {
-  return promiseReject(new TypeError(`cannot call ${what}: the receiver is not a Response`));
-}
-
+includeBody(Response.prototype, {
+  name: "Response",
+  is: isResponse,
+  state: (self) => bodyOf(self),
+  contentType: (self) => blockGet(linesOf(self), "content-type"),
+});
 defineInterface(Response, "Response", 0, { json: 1 });
