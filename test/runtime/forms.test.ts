@@ -156,3 +156,62 @@ test("boundaries differ from body to body", async () => {
   )) as string[];
   assert.notEqual(types[0], types[1]);
 });
+
+test("urlencoded bodies are decoded as bytes, and keep a byte order mark", () =>
+  same(guest, async () => {
+    const read = async (body: string | number[]): Promise<unknown> => {
+      const bytes = typeof body === "string" ? body : new Uint8Array(body);
+      const headers = { "content-type": "application/x-www-form-urlencoded" };
+      return [...(await new Response(bytes, { headers }).formData())];
+    };
+    return [
+      await read("a=%C3%A4&b=\u00e4&=c&&d==e&%zz=%"),
+      await read([0x61, 0x3d, 0xff, 0x26, 0x62, 0x3d, 0xe4]),
+    ];
+  }));
+
+test("a UTF-8 character may be half raw and half escaped in an urlencoded body", async () => {
+  const result = await guest.run(async () => {
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    const bytes = new Uint8Array([0x61, 0x3d, 0xc3, 0x25, 0x41, 0x34]);
+    const marked = "\ufefftest=\ufeff";
+    return [
+      [...(await new Response(bytes, { headers }).formData())],
+      [...(await new Response(marked, { headers }).formData())],
+    ];
+  });
+  assert.deepEqual(result, [[["a", "\u00e4"]], [["\ufefftest", "\ufeff"]]]);
+});
+
+test("a multipart value keeps its byte order mark", async () => {
+  const body = '--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n\ufeffx\r\n--B--\r\n';
+  const result = await guest.run(`async () => {
+    const headers = { "content-type": "multipart/form-data; boundary=B" };
+    return (await new Response(${JSON.stringify(body)}, { headers }).formData()).get("a");
+  }`);
+  assert.equal(result, "\ufeffx");
+});
+
+test("content types are parsed as MIME Sniffing says", async () => {
+  const cases: [string, string][] = [
+    ["text/html;charset=gbk", "text/html;charset=gbk"],
+    [" TEXT/HTML ; Charset=GBK ", "text/html;charset=gbk"],
+    ['text/html;charset= "gbk"', 'text/html;charset=" \\"gbk\\""'],
+    ['text/html;charset="g;bk\\""x;a=b', 'text/html;charset="g;bk\\"";a=b'],
+    ["text/html;;;a=b;a=c;=d;e;f=", "text/html;a=b"],
+    ["text/html;a=b c", 'text/html;a="b c"'],
+    ["te xt/html", ""],
+    ["text/", ""],
+    ["text", ""],
+    ["text/html(;a=b", ""],
+    ["text/html;a b=c;d=e", "text/html;d=e"],
+  ];
+  const types = await guest.run(
+    `() => Promise.all(${JSON.stringify(cases.map(([type]) => type))}.map(async (type) =>
+      (await new Response("x", { headers: { "content-type": type } }).blob()).type))`,
+  );
+  assert.deepEqual(
+    types,
+    cases.map(([, type]) => type),
+  );
+});

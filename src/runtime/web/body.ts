@@ -27,7 +27,7 @@ import {
 } from "./streams/readable-stream.ts";
 import { teeStream } from "./streams/tee.ts";
 import { isURLSearchParams, serializeParams, type URLSearchParams } from "./url-search-params.ts";
-import { parseUrlencoded } from "./urlencoded.ts";
+import { parseUrlencodedBytes } from "./urlencoded.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 import { toUSVString } from "./webidl.ts";
 
@@ -275,7 +275,7 @@ export function consumeFormData(body: BodyState | null, contentType: string | nu
     if (type?.essence === "application/x-www-form-urlencoded") {
       const form = new FormData();
       const items = formItems(form);
-      const pairs = parseUrlencoded(decodeUtf8(bytes));
+      const pairs = parseUrlencodedBytes(bytes);
       for (let i = 0; i < pairs.length; i++) items[i] = pairs[i] as string;
       return form;
     }

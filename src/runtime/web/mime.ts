@@ -1,4 +1,4 @@
-import { StringCharCodeAt, StringIndexOf, StringSlice, StringToLowerCase } from "./primordials.ts";
+import { ArrayPush, StringCharCodeAt, StringIndexOf, StringSlice, StringToLowerCase } from "./primordials.ts";
 
 /** A parsed MIME type (MIME Sniffing §4.4). */
 export interface MimeType {
@@ -12,53 +12,72 @@ function isSpace(code: number): boolean {
   return code === 32 || code === 9 || code === 10 || code === 13;
 }
 
-function trim(text: string): string {
+/** Without HTTP whitespace at its end, and `both` also at its beginning. */
+function trim(text: string, both: boolean): string {
   let start = 0;
   let end = text.length;
-  while (start < end && isSpace(StringCharCodeAt(text, start))) start++;
+  while (both && start < end && isSpace(StringCharCodeAt(text, start))) start++;
   while (end > start && isSpace(StringCharCodeAt(text, end - 1))) end--;
   return StringSlice(text, start, end);
 }
 
-/** Null when `value` is not a MIME type. */
+/** MIME Sniffing §4.4; null when `value` is not a MIME type. */
 export function parseMime(value: string): MimeType | null {
-  const semicolon = StringIndexOf(value, ";");
-  const essence = StringToLowerCase(trim(semicolon < 0 ? value : StringSlice(value, 0, semicolon)));
-  const slash = StringIndexOf(essence, "/");
-  if (slash <= 0 || slash === essence.length - 1) return null;
+  const input = trim(value, true);
+  const slash = StringIndexOf(input, "/");
+  if (slash < 0) return null;
+  let at = find(input, ";", slash);
+  const type = StringSlice(input, 0, slash);
+  const subtype = trim(StringSlice(input, slash + 1, at), false);
+  if (!isToken(type) || !isToken(subtype)) return null;
   const parameters: string[] = [];
-  let at = semicolon < 0 ? value.length : semicolon + 1;
-  while (at < value.length) {
-    while (at < value.length && isSpace(StringCharCodeAt(value, at))) at++;
-    let end = at;
-    while (end < value.length && value[end] !== ";" && value[end] !== "=") end++;
-    const name = StringToLowerCase(StringSlice(value, at, end));
-    if (end >= value.length || value[end] === ";") {
-      at = end + 1;
+  while (at < input.length) {
+    at++;
+    while (at < input.length && isSpace(StringCharCodeAt(input, at))) at++;
+    const end = find(input, ";", at);
+    const equals = StringIndexOf(input, "=", at);
+    if (equals < 0 || equals > end) {
+      at = end;
       continue;
     }
-    at = end + 1;
-    let text = "";
-    if (value[at] === '"') {
-      for (at++; at < value.length && value[at] !== '"'; at++) {
-        if (value[at] === "\\" && at + 1 < value.length) at++;
-        text += value[at];
+    const name = StringToLowerCase(StringSlice(input, at, equals));
+    at = equals + 1;
+    if (at >= input.length) break;
+    let text: string;
+    if (input[at] === '"') {
+      text = "";
+      for (at++; at < input.length && input[at] !== '"'; at++) {
+        if (input[at] === "\\" && at + 1 < input.length) at++;
+        text += input[at];
       }
-      const next = StringIndexOf(value, ";", at);
-      at = next < 0 ? value.length : next + 1;
+      at = find(input, ";", at);
     } else {
-      const next = StringIndexOf(value, ";", at);
-      const stop = next < 0 ? value.length : next;
-      text = trim(StringSlice(value, at, stop));
-      at = stop + 1;
+      const stop = find(input, ";", at);
+      text = trim(StringSlice(input, at, stop), false);
+      at = stop;
       if (text === "") continue;
     }
-    if (name !== "" && parameter(parameters, name) === null) {
-      parameters[parameters.length] = name;
-      parameters[parameters.length] = text;
+    if (isToken(name) && isQuotable(text) && parameter(parameters, name) === null) {
+      ArrayPush(parameters, name);
+      ArrayPush(parameters, text);
     }
   }
-  return { essence, parameters };
+  return { essence: StringToLowerCase(`${type}/${subtype}`), parameters };
+}
+
+/** The index of `character` from `from` on, or the length. */
+function find(text: string, character: string, from: number): number {
+  const at = StringIndexOf(text, character, from);
+  return at < 0 ? text.length : at;
+}
+
+/** Only what can stand in an HTTP quoted string: tab, and U+0020 to U+00FF without DEL. */
+function isQuotable(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = StringCharCodeAt(text, i);
+    if ((code < 32 && code !== 9) || code === 127 || code > 255) return false;
+  }
+  return true;
 }
 
 export function parameter(parameters: readonly string[], name: string): string | null {

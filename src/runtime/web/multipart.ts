@@ -13,7 +13,7 @@ import {
   TypedArraySubarray,
   Uint8ArrayNative,
 } from "./primordials.ts";
-import { decodeUtf8, encodeUtf8, latin1 } from "./utf8.ts";
+import { decodeUtf8WithMark, encodeUtf8, latin1 } from "./utf8.ts";
 
 /** A form as it goes on the wire. */
 export class MultipartBody {
@@ -124,7 +124,7 @@ export function parseMultipart(bytes: Uint8Array, boundary: string): FormData | 
 }
 
 function makeValue(bytes: Uint8Array, start: number, end: number, head: PartHead): string | File {
-  if (head.filename === null) return decodeUtf8(TypedArraySubarray(bytes, start, end));
+  if (head.filename === null) return decodeUtf8WithMark(TypedArraySubarray(bytes, start, end), end - start);
   const type = head.type === "" ? "text/plain" : head.type;
   return makeFile(TypedArraySlice(bytes, start, end), head.filename, type);
 }
@@ -182,7 +182,7 @@ function parseDisposition(
       if (to < 0 || to > end) to = end;
       at = to;
     }
-    const value = unescapeName(decodeUtf8(TypedArraySubarray(bytes, from, to)));
+    const value = unescapeName(decodeUtf8WithMark(TypedArraySubarray(bytes, from, to), to - from));
     if (key === "name") head.name = value;
     else if (key === "filename") head.filename = value;
   }

@@ -1,5 +1,5 @@
-import { ArrayPush, StringCharCodeAt, StringIndexOf, StringSlice, Uint8ArrayNative } from "./primordials.ts";
-import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
+import { ArrayPush, StringCharCodeAt, StringIndexOf, StringSlice, TypedArraySlice } from "./primordials.ts";
+import { ascii, decodeUtf8WithMark, encodeUtf8 } from "./utf8.ts";
 
 /** application/x-www-form-urlencoded parsing (URL §5.1): name, value, name, value… */
 export function parseUrlencoded(input: string): string[] {
@@ -33,8 +33,31 @@ function decode(input: string, start: number, end: number): string {
     const code = StringCharCodeAt(text, i);
     plain = code !== 43 && code !== 37;
   }
-  if (plain) return text;
-  const bytes = encodeUtf8(text);
+  return plain ? text : percentDecode(encodeUtf8(text));
+}
+
+/** The same, for bytes that need not be UTF-8 until they are decoded. They stay as they are. */
+export function parseUrlencodedBytes(bytes: Uint8Array): string[] {
+  const { length } = bytes;
+  const text = ascii(bytes, length);
+  if (text !== null) return parseUrlencoded(text);
+  const list: string[] = [];
+  for (let start = 0; start < length; ) {
+    let end = start;
+    let equals = -1;
+    for (; end < length && bytes[end] !== 38; end++) if (bytes[end] === 61 && equals < 0) equals = end;
+    if (end > start) {
+      const nameEnd = equals < 0 ? end : equals;
+      ArrayPush(list, percentDecode(TypedArraySlice(bytes, start, nameEnd)));
+      ArrayPush(list, equals < 0 ? "" : percentDecode(TypedArraySlice(bytes, equals + 1, end)));
+    }
+    start = end + 1;
+  }
+  return list;
+}
+
+/** @param bytes are overwritten. */
+function percentDecode(bytes: Uint8Array): string {
   let at = 0;
   for (let i = 0; i < bytes.length; i++) {
     let byte = bytes[i] as number;
@@ -50,14 +73,7 @@ function decode(input: string, start: number, end: number): string {
     }
     bytes[at++] = byte;
   }
-  return withoutBOMHandling(new Uint8ArrayNative(bytes.buffer, 0, at));
-}
-
-/** "UTF-8 decode without BOM" keeps a leading U+FEFF, which `decodeUtf8` drops. */
-function withoutBOMHandling(bytes: Uint8Array): string {
-  const text = decodeUtf8(bytes);
-  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-  return marked ? `\ufeff${text}` : text;
+  return decodeUtf8WithMark(bytes, at);
 }
 
 const hex = "0123456789ABCDEF";

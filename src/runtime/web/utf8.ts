@@ -225,9 +225,11 @@ export class Utf8Decoder {
 
 /** "UTF-8 decode" (Encoding §6): a leading BOM is dropped, ill-formed sequences become U+FFFD. */
 export function decodeUtf8(bytes: Uint8Array): string {
-  const { length } = bytes;
-  const plain = ascii(bytes, length);
-  if (plain !== null) return plain;
-  const text = new Utf8Decoder(false).decode(bytes, length, true);
+  const text = decodeUtf8WithMark(bytes, bytes.length);
   return StringCharCodeAt(text, 0) === 0xfeff ? StringSlice(text, 1) : text;
+}
+
+/** "UTF-8 decode without BOM" (Encoding §6), which keeps a leading U+FEFF. */
+export function decodeUtf8WithMark(bytes: Uint8Array, end: number): string {
+  return ascii(bytes, end) ?? new Utf8Decoder(false).decode(bytes, end, true);
 }
