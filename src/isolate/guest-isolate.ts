@@ -321,7 +321,8 @@ export class GuestIsolate {
     const hook = provide("sluice:hook", "export const hook = globalThis.__sluice.hook;");
     provide(
       "cloudflare:workers",
-      "export const { WorkerEntrypoint, env, waitUntil } = globalThis.__sluice.workers;",
+      "export const { WorkerEntrypoint, RpcTarget, RpcStub, RpcPromise, RpcProperty, DurableObject," +
+        " WorkflowEntrypoint, env, waitUntil } = globalThis.__sluice.workers;",
     );
     for (let i = 0; i < worker.assets.length; i++) {
       provide(

@@ -1,7 +1,15 @@
 import * as wire from "../wire/ops.ts";
 import { Channel } from "./bridge/channel.ts";
 import { Dispatcher } from "./bridge/dispatch.ts";
-import { WorkerEntrypoint } from "./bridge/entrypoint.ts";
+import {
+  DurableObject,
+  RpcPromise,
+  RpcProperty,
+  RpcStub,
+  RpcTarget,
+  WorkerEntrypoint,
+  WorkflowEntrypoint,
+} from "./bridge/entrypoint.ts";
 import { fillEnv } from "./bridge/env.ts";
 import { Outbound } from "./bridge/fetcher.ts";
 import { BodyReaders } from "./bridge/handle-body.ts";
@@ -130,6 +138,12 @@ export function boot(
         },
         workers: {
           WorkerEntrypoint,
+          RpcTarget,
+          RpcStub,
+          RpcPromise,
+          RpcProperty,
+          DurableObject,
+          WorkflowEntrypoint,
           env,
           waitUntil: (promise: unknown) => dispatcher.waitUntil(promise),
         },

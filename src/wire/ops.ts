@@ -1,3 +1,5 @@
+import { rpcOutSizes } from "./rpc-ops.ts";
+
 /**
  * The bridge's records. A batch is a run of 32-bit integers in shared memory, one string, and a window of bytes in shared
  * memory. Each record is its op code and then its fields, as listed beside it; a field `len…` is the length of a piece
@@ -92,9 +94,10 @@ export const OUT_JOIN = 21;
 export const OUT_WAIT_UNTIL = 22;
 
 /** Number of integer fields of each record from the guest, by op code. */
-export const outSizes: readonly number[] = [
-  0, 9, 4, 1, 11, 5, 1, 1, 1, 1, 1, 3, 3, 1, 2, 2, 1, 2, 3, 5, 2, 2, 1,
-];
+export const outSizes: readonly number[] = Object.assign(
+  [0, 9, 4, 1, 11, 5, 1, 1, 1, 1, 1, 3, 3, 1, 2, 2, 1, 2, 3, 5, 2, 2, 1],
+  rpcOutSizes,
+);
 
 // Kinds of body; `ref` and the length mean what stands beside each.
 

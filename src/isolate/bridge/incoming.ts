@@ -1,6 +1,6 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
 import type { BodySource } from "../../http/body.ts";
-import type { Exchange, ExchangeHandler } from "../../http/exchange.ts";
+import type { ClientFacts, Exchange, ExchangeHandler } from "../../http/exchange.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import type { Service, Tunnel } from "../../services/service.ts";
 import type { GuestOut } from "./guest-out.ts";
@@ -16,7 +16,7 @@ export interface Entrypoint {
 }
 
 /** What a Worker was asked for, from its record to the guest's word that all is done. */
-abstract class Incoming {
+export abstract class Incoming {
   readonly id: number;
   readonly entrypoint: Entrypoint;
   readonly session: Session;
@@ -40,6 +40,7 @@ abstract class Incoming {
   }
 
   abstract readonly depth: number;
+  abstract readonly client: ClientFacts;
   abstract fail(error: ProxyError): void;
 
   noteFailure(error: ProxyError): void {
@@ -72,6 +73,11 @@ export class IncomingRequest extends Incoming implements ExchangeHandler {
   get depth(): number {
     return this.exchange.depth;
   }
+
+  get client(): ClientFacts {
+    return this.exchange.client;
+  }
+
   respond(head: ResponseHead, body: BodySource | null): void {
     if (!this.settle()) {
       body?.cancel(late());
@@ -138,6 +144,11 @@ export class IncomingTunnel extends Incoming {
   get depth(): number {
     return this.tunnel.depth;
   }
+
+  get client(): ClientFacts {
+    return this.tunnel.client;
+  }
+
   accept(toClient: GuestOut): void {
     if (this.settle()) this.tunnel.accept({ readable: toClient, writable: this.fromClient });
     else toClient.cancel(late());

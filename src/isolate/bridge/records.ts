@@ -162,6 +162,8 @@ export class Records {
         } else if (incoming.join()) socket.join(incoming.tunnel);
         return;
       }
+      default:
+        session.rpc.record(op, reader);
     }
   }
 
@@ -250,7 +252,7 @@ export class Records {
       return;
     }
     const head = new ResponseHead(status, headers, reason);
-    if (incoming.kind === "tunnel") {
+    if (incoming.kind !== "request") {
       body?.cancel(unread());
       incoming.respond(head);
       return;
@@ -356,7 +358,7 @@ export class Records {
       session.tellFetchFailed(id, owner, "worker_subrequests_exceeded");
       return;
     }
-    const client = incoming === undefined ? noClient : clientOf(incoming);
+    const client = incoming === undefined ? noClient : incoming.client;
     const depth = (incoming?.depth ?? deepest(session)) + 1;
     demandNew(session.fetches.has(id), "a fetch");
     const known = incoming === undefined ? 0 : owner;
@@ -389,7 +391,7 @@ export class Records {
       );
       return;
     }
-    const client = incoming === undefined ? noClient : clientOf(incoming);
+    const client = incoming === undefined ? noClient : incoming.client;
     const depth = (incoming?.depth ?? deepest(session)) + 1;
     demandNew(session.sockets.has(id), "a socket");
     const socket = new GuestSocket(session, id, owner, target, client, depth, out);
@@ -445,11 +447,7 @@ function unread(): ProxyError {
   return new ProxyError("client_disconnected", "cannot use the body: nobody reads it");
 }
 
-function clientOf(incoming: NonNullable<ReturnType<Session["incoming"]["get"]>>): GuestFetch["client"] {
-  return incoming.kind === "request" ? incoming.exchange.client : incoming.tunnel.client;
-}
-
-function deepest(session: Session): number {
+export function deepest(session: Session): number {
   let depth = 0;
   for (const incoming of session.incoming.values()) depth = Math.max(depth, incoming.depth);
   return depth;

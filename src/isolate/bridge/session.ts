@@ -8,6 +8,8 @@ import type { CompiledWorker } from "../environment.ts";
 import type { GuestIsolate, GuestStart } from "../guest-isolate.ts";
 import type { GuestFetch } from "./guest-fetch.ts";
 import { GuestOut } from "./guest-out.ts";
+import { GuestRpc } from "./guest-rpc.ts";
+import type { RpcCall, RpcMessage, RpcRequest } from "./guest-rpc-objects.ts";
 import type { GuestSocket } from "./guest-socket.ts";
 import { HeldBodies } from "./held-bodies.ts";
 import type { HeldBody } from "./held-body.ts";
@@ -16,6 +18,7 @@ import { IdTable } from "./id-table.ts";
 import { writeConnect, writeRequest, writeResponse } from "./in-records.ts";
 import { type Batch, Inbox } from "./inbox.ts";
 import { type Entrypoint, IncomingRequest, IncomingTunnel } from "./incoming.ts";
+import { IncomingCall } from "./incoming-call.ts";
 import { Limits, threadCpu } from "./limits.ts";
 import { demandNew, Outbox } from "./outbox.ts";
 import type { Holder } from "./pressure.ts";
@@ -24,7 +27,7 @@ import { Relay } from "./relay.ts";
 import type { SessionOwner } from "./session-owner.ts";
 import type { Enterable } from "./turn.ts";
 
-type Incoming = IncomingRequest | IncomingTunnel;
+type Incoming = IncomingRequest | IncomingTunnel | IncomingCall;
 
 /**
  * One isolate of a Worker in service, from its start to its end: keeps everything that crosses the bridge under its
@@ -39,6 +42,7 @@ export class Session implements Enterable, Holder {
   readonly bodies: HeldBodies = new HeldBodies(this);
   readonly outs: IdTable<GuestOut> = new IdTable();
   readonly timers: IdTable<NodeJS.Timeout> = new IdTable();
+  readonly rpc: GuestRpc = new GuestRpc(this);
   /** Calls for native work whose result is on its way. */
   calls = 0;
   /** The exchange that the entry just made was all about; 0 when it was about several. */
@@ -55,7 +59,8 @@ export class Session implements Enterable, Holder {
   readonly #outbox: Outbox = new Outbox();
   /** The guest has begun with it, and left a part for the next entry. */
   #batch: Batch | null = null;
-  #lastIncoming = 0;
+  /** The number of the youngest exchange. */
+  lastIncoming = 0;
   #scheduled = false;
 
   /** @throws StartFailure when the Worker cannot be started. */
@@ -80,7 +85,7 @@ export class Session implements Enterable, Holder {
 
   /** Hands an exchange to the guest at the end of this turn. @param event which handler is called for it. */
   request(exchange: Exchange, entrypoint: Entrypoint, event: "fetch" | "test"): void {
-    const id = ++this.#lastIncoming;
+    const id = ++this.lastIncoming;
     const handler = this.#entrypoint(entrypoint);
     const incoming = new IncomingRequest(this, id, entrypoint, exchange, this.owner.context.now());
     this.#add(incoming);
@@ -94,7 +99,7 @@ export class Session implements Enterable, Holder {
 
   /** Hands a tunnel to the guest's `connect` handler. */
   connect(tunnel: Tunnel, entrypoint: Entrypoint): void {
-    const id = ++this.#lastIncoming;
+    const id = ++this.lastIncoming;
     const handler = this.#entrypoint(entrypoint);
     const relay = new Relay();
     const body = this.bodies.hold(relay, id, "socket").id;
@@ -102,6 +107,13 @@ export class Session implements Enterable, Holder {
     writeConnect(this.inbox, id, handler, tunnel, body);
     this.inbox.beginsExchange(id);
     this.touch();
+  }
+
+  /** Begins an event with a call over RPC. */
+  call(call: RpcCall, message: RpcMessage, request: RpcRequest, entrypoint: Entrypoint): void {
+    const incoming = new IncomingCall(this, ++this.lastIncoming, entrypoint, call);
+    this.#add(incoming);
+    this.rpc.begin(call, message, request, incoming, this.#entrypoint(entrypoint));
   }
 
   /** There is something in the inbox. */
@@ -275,6 +287,7 @@ export class Session implements Enterable, Holder {
         this.sockets.delete(socket.id);
     }
     if (incoming?.bodies) this.bodies.ownerDone(incoming.bodies);
+    this.rpc.done(id);
     if (this.incoming.size > 0 || this.outs.size > 0 || this.sockets.size > 0) return;
     // Nobody is left who could read what was fetched and not read: give those connections back.
     if (this.bodies.size === 0) return;
@@ -309,6 +322,7 @@ export class Session implements Enterable, Holder {
     for (const out of this.outs.values()) out.finish(ended);
     this.outs.clear();
     this.bodies.clear(ended);
+    this.rpc.end(ended);
     for (const incoming of again) {
       incoming.exchange.handler = null;
       this.owner.again(incoming.exchange, incoming.entrypoint);
@@ -323,7 +337,8 @@ export class Session implements Enterable, Holder {
   /** Everything that the isolate was given and is not done with. */
   get inHand(): number {
     const { incoming, fetches, sockets, outs, bodies, timers, calls } = this;
-    return incoming.size + fetches.size + sockets.size + outs.size + bodies.size + timers.size + calls;
+    const streams = sockets.size + outs.size + bodies.size;
+    return incoming.size + fetches.size + streams + timers.size + calls + this.rpc.size;
   }
 
   /** Nothing is in hand or on its way to the guest: ending the isolate disturbs nobody. */
@@ -438,7 +453,7 @@ export class Session implements Enterable, Holder {
    * answer by itself, or because of something that it started.
    */
   #endStuck(): void {
-    if (this.fetches.size > 0 || this.timers.size > 0 || this.calls > 0) return;
+    if (this.fetches.size > 0 || this.timers.size > 0 || this.calls > 0 || this.rpc.isWaiting) return;
     for (const socket of this.sockets.values()) {
       if (!socket.isRefused) return;
     }
@@ -448,6 +463,8 @@ export class Session implements Enterable, Holder {
     }
     for (const incoming of this.incoming.values()) {
       if (!incoming.entered || incoming.kind === "tunnel") continue;
+      // Stubs that others have keep it, and nobody waits.
+      if (incoming.kind === "call" && incoming.settled && !this.rpc.isAwaited(incoming.id)) continue;
       if (!incoming.settled) {
         const text = "cannot answer: the Worker waits for something that never comes";
         incoming.fail(new ProxyError("worker_hung", text, { details: { worker: this.owner.name } }));

@@ -12,12 +12,19 @@ export class Invocation {
   aborted = false;
   /** waitUntil was called. */
   waits = false;
+  /** It began with a call over RPC: it lasts as long as the stubs of what it has given away. */
+  isCall = false;
   readonly #finished: (invocation: Invocation) => void;
 
   constructor(exchange: number, props: unknown, finished: (invocation: Invocation) => void) {
     this.exchange = exchange;
     this.#finished = finished;
     this.context = new ExecutionContext(this, props);
+  }
+
+  /** One thing more is pending. */
+  hold(): void {
+    this.pending++;
   }
 
   /** One of the pending things has ended. */

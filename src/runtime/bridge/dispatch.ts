@@ -1,4 +1,6 @@
 import * as wire from "../../wire/ops.ts";
+import { RPC_DATA } from "../../wire/rpc-ops.ts";
+import { part } from "../part.ts";
 import { enterExchange } from "../web/async-context.ts";
 import { advanceClock } from "../web/clock.ts";
 import { DateNow, JSONParse, StringSlice, TypedArraySet, Uint8ArrayNative } from "../web/primordials.ts";
@@ -14,6 +16,7 @@ import { type Handlers, isHandlerMissing } from "./handlers.ts";
 import type { HostCalls } from "./host-calls.ts";
 import { bodyError, hostErrorCode } from "./host-error.ts";
 import type { OutStreams } from "./out-streams.ts";
+import { type RecordReader, setRpcLink } from "./rpc-link.ts";
 import { isSocket, Socket } from "./socket.ts";
 import { Table } from "./table.ts";
 
@@ -36,6 +39,10 @@ export class Dispatcher {
   readonly #parts: Parts;
   readonly #entrypoints: Table<{ readonly name: string; readonly props: unknown }> = new Table();
   readonly #invocations: Table<Invocation> = new Table();
+  readonly #reader: RecordReader = {
+    text: (length) => this.#piece(length),
+    bytes: (offset, length) => this.#bytes(offset, length),
+  };
   #text = "";
   #at = 0;
   /** The next record of the batch, and the place behind its last. */
@@ -47,6 +54,20 @@ export class Dispatcher {
     onWaitUntil({
       began: (invocation) => parts.channel.one(wire.OUT_WAIT_UNTIL, invocation.exchange),
       rejected: (invocation, error) => this.exception(invocation.exchange, error),
+    });
+    const { channel, readers, outs, outbound, handlers } = parts;
+    setRpcLink({
+      channel,
+      readers,
+      outs,
+      outbound,
+      handlers,
+      begin: (exchange, handler) => {
+        const { name, props } = this.#entrypoints.get(handler) as { name: string; props: unknown };
+        return { invocation: this.#begin(exchange, props), entrypoint: name };
+      },
+      invocation: (exchange) => this.#invocations.get(exchange),
+      exception: (exchange, error) => this.exception(exchange, error),
     });
   }
 
@@ -200,6 +221,9 @@ export class Dispatcher {
         calls.piece(first, this.#bytes(second, third));
         return at + 4;
       default:
+        if ((ints[at] as number) >= RPC_DATA) {
+          return part<typeof import("../parts/rpc.ts")>("rpc").receive(ints, at, this.#reader);
+        }
         throw new Error(`cannot read the batch: unknown record ${ints[at]}`);
     }
   }

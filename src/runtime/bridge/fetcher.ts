@@ -7,6 +7,12 @@ import { blockDelete, blockGet } from "../web/headers.ts";
 import {
   Deferred,
   MathFloor,
+  ObjectCreate,
+  ObjectPrototype,
+  ObjectSetPrototypeOf,
+  ProxyNative,
+  ReflectGet,
+  ReflectHas,
   StringIndexOf,
   StringSlice,
   StringStartsWith,
@@ -356,10 +362,18 @@ export function describeBody(
 
 const none = { kind: wire.BODY_NONE, ref: 0, high: 0, low: 0, text: "" };
 
-/** A service binding: `env.NAME`. */
+/** The number of a service binding; 0 for what is none. */
+let bindingOf: (value: unknown) => number = () => 0;
+
+/** A service binding: `env.NAME`. Members besides these are methods of the Worker that it leads to, called over RPC. */
 export class Fetcher {
   readonly #outbound: Outbound;
   readonly #binding: number;
+
+  static {
+    bindingOf = (value) =>
+      typeof value === "object" && value !== null && #binding in value ? value.#binding : 0;
+  }
 
   constructor(outbound: Outbound, binding: number) {
     this.#outbound = outbound;
@@ -375,3 +389,24 @@ export class Fetcher {
     return this.#outbound.connect(this.#binding, address);
   }
 }
+
+/**
+ * Behind the methods of a Fetcher, so that these stay ordinary ones. `then` and `toJSON` are none: a binding may be
+ * awaited by mistake, and logged as JSON, without a call.
+ */
+const members = new ProxyNative(
+  ObjectCreate(null) as object,
+  {
+    __proto__: null,
+    get(_target: object, key: PropertyKey, receiver: unknown): unknown {
+      if (typeof key !== "string" || ReflectHas(ObjectPrototype, key)) {
+        return ReflectGet(ObjectPrototype, key, receiver);
+      }
+      const binding = bindingOf(receiver);
+      if (binding === 0 || key === "then" || key === "toJSON") return undefined;
+      return part<typeof import("../parts/rpc.ts")>("rpc").bindingMember(binding, key);
+    },
+  } as ProxyHandler<object>,
+);
+
+ObjectSetPrototypeOf(Fetcher.prototype, members);

@@ -84,6 +84,24 @@ export class Handlers {
     return this.#call(invocation, entrypoint, "connect", socket);
   }
 
+  /** What calls over RPC find: a fresh instance of the entrypoint's class, or the object that holds the handlers. */
+  callee(invocation: Invocation, entrypoint: string): { readonly value: object; readonly isClass: boolean } {
+    const exported = this.#exports === null ? null : this.#exports[entrypoint];
+    if (typeof exported === "function" && exported.prototype instanceof WorkerEntrypoint) {
+      return { value: new (exported as EntrypointClass)(invocation.context, this.#env), isClass: true };
+    }
+    if (typeof exported === "object" && exported !== null) return { value: exported, isClass: false };
+    throw new TypeError(
+      typeof exported === "function"
+        ? `cannot call the entrypoint "${entrypoint}": its class does not extend WorkerEntrypoint`
+        : `cannot call the entrypoint "${entrypoint}": the Worker has none of that name`,
+    );
+  }
+
+  get env(): unknown {
+    return this.#env;
+  }
+
   #call(invocation: Invocation, entrypoint: string, name: string, argument: unknown): unknown {
     const exported = (this.#exports as Record<string, unknown>)[entrypoint];
     const { context } = invocation;

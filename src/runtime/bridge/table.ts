@@ -1,4 +1,4 @@
-import { ObjectCreate } from "../web/primordials.ts";
+import { ObjectCreate, ReflectOwnKeys } from "../web/primordials.ts";
 
 /**
  * Things by their number. An object without a prototype and not a Map, so that a Worker that patches Map.prototype or
@@ -20,5 +20,12 @@ export class Table<T> {
     const value = this.#slots[id];
     if (value !== undefined) delete this.#slots[id];
     return value;
+  }
+
+  /** All numbers, in a list of the caller's own. */
+  ids(): number[] {
+    const ids = ReflectOwnKeys(this.#slots) as unknown[];
+    for (let i = 0; i < ids.length; i++) ids[i] = +(ids[i] as string);
+    return ids as number[];
   }
 }

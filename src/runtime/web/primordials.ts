@@ -223,6 +223,36 @@ export const RegExpPrototype = RegExp.prototype;
 export const RegExpExec = uncurry<(self: RegExp, text: string) => RegExpExecArray | null>(
   RegExp.prototype.exec,
 );
+const WeakMapNative = WeakMap;
+const weakMapGet = uncurry<(self: WeakMap<object, unknown>, key: object) => unknown>(WeakMap.prototype.get);
+const weakMapSet = uncurry<(self: WeakMap<object, unknown>, key: object, value: unknown) => void>(
+  WeakMap.prototype.set,
+);
+
+/** What the runtime keeps about objects of others, for as long as they live. */
+export class PrivateMap<T> {
+  readonly #map = new WeakMapNative<object, unknown>();
+
+  get(key: object): T | undefined {
+    return weakMapGet(this.#map, key) as T | undefined;
+  }
+
+  set(key: object, value: T): void {
+    weakMapSet(this.#map, key, value);
+  }
+}
+
+export const WeakRefNative = WeakRef;
+export const WeakRefDeref = uncurry<<T extends object>(self: WeakRef<T>) => T | undefined>(
+  WeakRef.prototype.deref,
+);
+export const ProxyNative = Proxy;
+export const BigIntNative = BigInt;
+export const ObjectPrototype = Object.prototype;
+export const ReflectGet = Reflect.get;
+export const ReflectHas = Reflect.has;
+export const ReflectDeleteProperty = Reflect.deleteProperty;
+export const SymbolDispose: typeof Symbol.dispose = Symbol.dispose;
 export const JSONParse = JSON.parse;
 export const JSONStringify = JSON.stringify;
 

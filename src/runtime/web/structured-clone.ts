@@ -78,7 +78,8 @@ export function isError(value: object): boolean {
 
 type ErrorClass = new (message?: string) => Error;
 
-const errorClasses = { __proto__: null } as unknown as Record<string, ErrorClass>;
+/** The language's classes of errors by name. */
+export const errorClasses = { __proto__: null } as unknown as Record<string, ErrorClass>;
 for (const one of [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError]) {
   errorClasses[one.name] = one as unknown as ErrorClass;
 }
@@ -235,6 +236,18 @@ function cloneWrapper(value: object): object | null {
   if (accepts(unwrapBigInt, value)) return ObjectNative(unwrapBigInt(value));
   if (accepts(unwrapSymbol, value)) throw cannotClone("a symbol");
   return null;
+}
+
+/** The primitive in a wrapper object; undefined for all else, a symbol included. */
+export function unwrapPrimitive(value: object): unknown {
+  if (accepts(unwrapBoolean, value)) return unwrapBoolean(value);
+  if (accepts(unwrapNumber, value)) return unwrapNumber(value);
+  if (accepts(unwrapString, value)) return unwrapString(value);
+  return accepts(unwrapBigInt, value) ? unwrapBigInt(value) : undefined;
+}
+
+export function wrapPrimitive(value: unknown): object {
+  return ObjectNative(value);
 }
 
 function isRegExp(value: object): boolean {

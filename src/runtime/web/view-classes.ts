@@ -36,3 +36,9 @@ export function makerOf(view: ArrayBufferView): ViewMaker {
   const View = viewClasses[tag] as ViewClass;
   return (buffer, offset, length) => ReflectConstruct(View, [buffer, offset, length]) as ArrayBufferView;
 }
+
+/** A typed array of the class of that name; null when there is no such class. @param length in elements. */
+export function viewOf(name: string, buffer: ArrayBuffer, offset: number, length: number): object | null {
+  const View = viewClasses[name];
+  return View === undefined ? null : (ReflectConstruct(View, [buffer, offset, length]) as object);
+}

@@ -2,6 +2,7 @@ import type { WorkerConfig, WorkerLimits } from "../../config/schema/worker.ts";
 import { newErrorId } from "../../errors/error-id.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
+import type { RpcCall, RpcMessage, RpcRequest, RpcService } from "../../isolate/bridge/guest-rpc-objects.ts";
 import type { Entrypoint } from "../../isolate/bridge/incoming.ts";
 import { Session } from "../../isolate/bridge/session.ts";
 import type { SessionOwner } from "../../isolate/bridge/session-owner.ts";
@@ -26,7 +27,7 @@ const START_PAUSE = 1000;
  * A Worker: its isolate is made when the first exchange comes, and made anew after it broke a limit, or was ended while
  * nobody used it.
  */
-export class WorkerService implements LinkableService, SessionOwner, LiveWorker {
+export class WorkerService implements LinkableService, RpcService, SessionOwner, LiveWorker {
   readonly kind = "worker";
   readonly name: string;
   readonly context: ServiceContext;
@@ -161,6 +162,25 @@ export class WorkerService implements LinkableService, SessionOwner, LiveWorker 
     else session.connect(tunnel, entrypoint);
   }
 
+  /** Begins an event with a call over RPC. */
+  call(call: RpcCall, message: RpcMessage, request: RpcRequest): void {
+    this.dispatchCall(call, message, request, this.#main);
+  }
+
+  dispatchCall(call: RpcCall, message: RpcMessage, request: RpcRequest, entrypoint: Entrypoint): void {
+    this.#traffic.begin();
+    const session =
+      call.depth > Exchange.maxDepth
+        ? new ProxyError("service_loop", `cannot enter Worker "${this.name}": services form a loop`)
+        : this.#obtain();
+    if (session instanceof ProxyError) {
+      this.#traffic.error(session.code);
+      this.#traffic.finish(session.status, 0);
+      message.discard(session);
+      call.caller.callLost(call, `cannot call over RPC: ${session.code}`);
+    } else session.call(call, message, request, entrypoint);
+  }
+
   /** Everything that the isolate was given and is not done with: exchanges, fetches, sockets, streams, bodies, timers. */
   get inHand(): number {
     return this.#session?.inHand ?? 0;
@@ -287,7 +307,7 @@ export class WorkerService implements LinkableService, SessionOwner, LiveWorker 
 }
 
 /** A Worker seen through one of its entrypoints, or with props. */
-class WorkerEntry implements Service {
+class WorkerEntry implements Service, RpcService {
   readonly kind = "worker";
   readonly name: string;
   readonly #worker: WorkerService;
@@ -305,6 +325,10 @@ class WorkerEntry implements Service {
 
   connect(tunnel: Tunnel): void {
     this.#worker.dispatchTunnel(tunnel, this.#entrypoint);
+  }
+
+  call(call: RpcCall, message: RpcMessage, request: RpcRequest): void {
+    this.#worker.dispatchCall(call, message, request, this.#entrypoint);
   }
 
   at(entrypoint: string | null, props: JsonValue): Service {

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { type BodySource, Collector } from "../../src/http/body.ts";
+import type { Service } from "../../src/services/service.ts";
+import { type Answer, CollectedExchange } from "./network-harness.ts";
+import { to, WorkerBench, type WorkerSource } from "./worker-harness.ts";
+
+/** What stands before the caller's code: a helper for errors, and what tests look at. */
+const prelude = `
+  import { RpcTarget, RpcStub, RpcPromise, RpcProperty, WorkerEntrypoint } from "cloudflare:workers";
+  const failure = async (promise) => { try { return ["no error", await promise]; } catch (e) { return [e.name, e.message]; } };
+  const turns = async (count = 5) => { for (let i = 0; i < count; i++) await new Promise((done) => setTimeout(done, 1)); };
+`;
+
+/** A caller and a callee in isolates of their own; the caller's code is the body of its fetch handler. */
+export class RpcBench {
+  readonly bench: WorkerBench;
+
+  private constructor(bench: WorkerBench) {
+    this.bench = bench;
+  }
+
+  static async start(
+    caller: string,
+    callee: string,
+    more: Readonly<Record<string, WorkerSource>> = {},
+    fakes: readonly Service[] = [],
+    limits: WorkerSource["limits"] = {},
+  ): Promise<RpcBench> {
+    const bindings = Object.fromEntries([
+      ["X", { service: to("callee") }],
+      ["NAMED", { service: to("callee", "Named", { role: "edge" }) }],
+      ["SELF", { service: to("main", "Self") }],
+      ...[...Object.keys(more), ...fakes.map(({ name }) => name)].map((name) => [name, { service: to(name) }]),
+    ]);
+    const bench = await WorkerBench.start(
+      {
+        main: {
+          code: caller.includes("export default")
+            ? `${prelude}${caller}`
+            : `${prelude}export default { async fetch(request, env, ctx) { ${caller} } };`,
+          bindings,
+        },
+        callee: { code: `${prelude}${callee}`, bindings: { BACK: { service: to("main", "Back") } }, limits },
+        ...more,
+      },
+      fakes,
+    );
+    return new RpcBench(bench);
+  }
+
+  /** The answer of the caller's fetch handler. */
+  async fetch(target = "/"): Promise<Answer> {
+    const exchange = new CollectedExchange({ target });
+    this.bench.worker().handle(exchange);
+    return await exchange.done;
+  }
+
+  /** What the caller's handler gives as JSON. */
+  async json(target = "/"): Promise<unknown> {
+    const answer = await this.fetch(target);
+    const logged = this.bench.logs.map(({ message, fields }) => `${message} ${fields.stack ?? ""}`).join("\n");
+    assert.equal(answer.status, 200, `${answer.error?.message}\n${logged}`);
+    return JSON.parse(answer.text);
+  }
+
+  /** Waits until no Worker has anything in hand. Gives up after 3,000 turns. */
+  async idle(): Promise<void> {
+    const inHand = (): number => {
+      let sum = 0;
+      for (const worker of this.bench.workers.values()) sum += worker.inHand;
+      return sum;
+    };
+    for (let turn = 0; inHand() > 0; turn++) {
+      assert.ok(turn < 3000, `${inHand()} things are left in hand`);
+      await new Promise((done) => setImmediate(done));
+    }
+  }
+}
+
+export function text(source: BodySource): Promise<string> {
+  return new Promise((resolve, reject) => {
+    new Collector(source, 1 << 24, (error, bytes) =>
+      error === null ? resolve(bytes.toString()) : reject(error),
+    );
+  });
+}
