@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import ivm from "isolated-vm";
-import { CallFailure, type CallOperation, ThreadJob } from "../../src/isolate/calls/call.ts";
+import { CallFailure, type CallOperation, type CallResult, ThreadJob } from "../../src/isolate/calls/call.ts";
 import { callOperations } from "../../src/isolate/calls/operations.ts";
 import type { RuntimeScript } from "../../src/isolate/environment.ts";
 import { bundleRuntime } from "../../src/isolate/loader/runtime.ts";
@@ -122,11 +122,13 @@ export class Guest {
       (factory: unknown) => void
     >;
     this.context.evalClosureSync(
-      `const handlers = new Map();
+      `const handlers = Object.create(null);
+       const { apply: applyTo } = Reflect;
+       const { slice } = Uint8Array.prototype;
        let lastCall = 0;
        globalThis.endCall = (call, name, text, bytes) => {
-         const handler = handlers.get(call);
-         handlers.delete(call);
+         const handler = handlers[call];
+         delete handlers[call];
          if (name === "") handler.done(text, new Uint8Array(bytes));
          else handler.failed(web.errorOf(name, text));
        };
@@ -136,8 +138,8 @@ export class Guest {
        web.setHost({
          parseUrl, setUrlPart, log, setTimer, clearTimer, random,
          call(operation, text, bytes, handler) {
-           handlers.set(++lastCall, handler);
-           call(lastCall, operation, text, bytes.slice().buffer);
+           handlers[++lastCall] = handler;
+           call(lastCall, operation, text, applyTo(slice, bytes, []).buffer);
          },
          reportException(error) { report(String(error && error.message !== undefined ? error.message : error)); },
        });
@@ -196,15 +198,17 @@ export class Guest {
       const copy = new ivm.ExternalCopy(buffer).copyInto();
       this.context.evalClosureSync("endCall($0, $1, $2, $3)", [call, name, result, copy]);
     };
+    let result: CallResult;
     try {
       const run = this.#operations.get(operation) as CallOperation;
       const begun = run(text, bytes);
-      const result = begun instanceof ThreadJob ? await begun.start() : begun;
-      end("", result.text, new Uint8Array(result.bytes).buffer);
+      result = await (begun instanceof ThreadJob ? begun.start() : begun);
     } catch (error) {
       const known = error instanceof CallFailure;
       end(known ? error.name : "OperationError", known ? error.message : `${error}`, new ArrayBuffer(0));
+      return;
     }
+    end("", result.text, new Uint8Array(result.bytes).buffer);
   }
 
   #setTimer(id: number, ms: number): void {

@@ -1,5 +1,5 @@
 import * as wire from "../../wire/ops.ts";
-import { CallFailure, type CallOperation, CallResult, type ThreadJob } from "../calls/call.ts";
+import { CallFailure, type CallOperation, CallResult } from "../calls/call.ts";
 import { callOperations } from "../calls/operations.ts";
 import { threads } from "../calls/threads.ts";
 import type { OutboxReader } from "./outbox.ts";
@@ -45,7 +45,7 @@ export class GuestCalls {
   #begin(id: number, operation: number, text: string, input: Uint8Array): void {
     const session = this.#session;
     const size = input.length + text.length;
-    let result: CallResult | ThreadJob;
+    let result: ReturnType<CallOperation>;
     try {
       this.#operations ??= callOperations({ buffer: session.buffer, collect: () => session.collect() });
       const run = this.#operations.get(operation);
@@ -62,28 +62,35 @@ export class GuestCalls {
       this.#answered(id, result);
       return;
     }
-    const { start } = result;
     session.calls++;
-    const done = (): void => {
-      session.calls--;
-      session.buffer.give(size);
-    };
+    if (result instanceof Promise) {
+      void this.#finish(id, size, result);
+      return;
+    }
+    const { start } = result;
     threads.add(this, () => {
-      if (session.isOver) {
-        done();
-        return null;
-      }
-      return start().then(
-        (result) => {
-          done();
-          this.#answered(id, result);
-        },
-        (error: unknown) => {
-          done();
-          this.#failed(id, error);
-        },
-      );
+      if (!session.isOver) return this.#finish(id, size, start());
+      this.#done(size);
+      return null;
     });
+  }
+
+  #finish(id: number, size: number, work: Promise<CallResult>): Promise<void> {
+    return work.then(
+      (result) => {
+        this.#done(size);
+        this.#answered(id, result);
+      },
+      (error: unknown) => {
+        this.#done(size);
+        this.#failed(id, error);
+      },
+    );
+  }
+
+  #done(size: number): void {
+    this.#session.calls--;
+    this.#session.buffer.give(size);
   }
 
   #answered(id: number, result: CallResult): void {

@@ -35,7 +35,8 @@ export class ThreadJob {
  * a guest, so it checks everything and bounds what the work may cost: nothing can stop a thread of the pool.
  *
  * @param text as the operation defines it. @param bytes the guest's, copied.
- * @returns the result when the work is so small that a thread would cost more, else a job.
+ * @returns the result when the work is so small that a thread would cost more, else a job; a promise when Node does the
+ * work at once and only answers later.
  * @throws CallFailure for what the Worker should learn.
  */
-export type CallOperation = (text: string, bytes: Uint8Array) => CallResult | ThreadJob;
+export type CallOperation = (text: string, bytes: Uint8Array) => CallResult | ThreadJob | Promise<CallResult>;

@@ -1,5 +1,6 @@
 import * as wire from "../../wire/ops.ts";
 import type { CallOperation } from "./call.ts";
+import { CryptoCalls } from "./crypto.ts";
 import { digest } from "./digest.ts";
 
 /** What operations may use of the guest that they work for. */
@@ -11,6 +12,9 @@ export interface CallScope {
 }
 
 /** All operations of `wire.OUT_CALL` for one guest, by number. */
-export function callOperations(_scope: CallScope): ReadonlyMap<number, CallOperation> {
-  return new Map<number, CallOperation>([[wire.CALL_DIGEST, digest]]);
+export function callOperations(scope: CallScope): ReadonlyMap<number, CallOperation> {
+  return new Map<number, CallOperation>([
+    [wire.CALL_DIGEST, digest],
+    [wire.CALL_CRYPTO, new CryptoCalls(scope).call],
+  ]);
 }

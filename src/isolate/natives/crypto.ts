@@ -7,6 +7,7 @@ import {
   getHashes,
   randomBytes,
 } from "node:crypto";
+import { webAlgorithms } from "./crypto-features.ts";
 import { type Native, NativeFailure } from "./native.ts";
 import { Parameters } from "./parameters.ts";
 
@@ -92,4 +93,5 @@ export const cryptoNatives: ReadonlyMap<string, Native> = new Map<string, Native
   ["crypto.hmac", hmac],
   ["crypto.names", names],
   ["crypto.cipherInfo", cipherInfo],
+  ["crypto.webAlgorithms", webAlgorithms],
 ]);

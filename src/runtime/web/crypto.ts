@@ -1,4 +1,5 @@
 import { CALL_DIGEST } from "../../wire/ops.ts";
+import { part } from "../part.ts";
 import { DOMException } from "./dom-exception.ts";
 import { viewBytes } from "./encoding.ts";
 import { type HostCallHandler, host } from "./host.ts";
@@ -6,7 +7,7 @@ import {
   Deferred,
   NumberToString,
   promiseReject,
-  StringToUpperCase,
+  TypedArrayLength,
   TypedArraySet,
   TypedArrayTag,
   Uint8ArrayNative,
@@ -14,14 +15,7 @@ import {
   viewLength,
   viewOffset,
 } from "./primordials.ts";
-import {
-  defineInterface,
-  illegalConstructor,
-  internal,
-  isObject,
-  quote,
-  requireArguments,
-} from "./webidl.ts";
+import { defineInterface, illegalConstructor, internal, requireArguments } from "./webidl.ts";
 
 /** Web Cryptography §10.1.1. */
 const quota = 65_536;
@@ -37,10 +31,6 @@ const digests = {
   "SHA-512": true,
   MD5: true,
 } as unknown as Readonly<Record<string, boolean>>;
-
-function notSupported(what: string): Promise<never> {
-  return promiseReject(new DOMException(`cannot ${what}: not supported`, "NotSupportedError"));
-}
 
 class DigestHandler implements HostCallHandler {
   readonly #deferred: Deferred<ArrayBuffer>;
@@ -58,69 +48,121 @@ class DigestHandler implements HostCallHandler {
   }
 }
 
-/** Web Cryptography §14. Of the algorithms, the digests. */
+type CryptoPart = typeof import("../parts/crypto.ts");
+
+/** Web Cryptography §14. Digests of the usual kinds are made without the part that does all the rest. */
 export class SubtleCrypto {
+  readonly #brand = true;
+
   constructor(token?: unknown) {
     if (token !== internal) throw illegalConstructor();
   }
 
   digest(algorithm: string | { name: string }, data: ArrayBuffer | ArrayBufferView): Promise<ArrayBuffer> {
     try {
-      requireArguments(arguments.length, 2, "digest");
-      const name = StringToUpperCase(`${isObject(algorithm) ? algorithm.name : algorithm}`);
-      if (digests[name] !== true) {
-        throw new DOMException(`cannot digest: ${quote(name)} is not a known algorithm`, "NotSupportedError");
+      if (#brand in this && typeof algorithm === "string" && digests[algorithm] === true) {
+        const bytes = viewBytes(data, "data");
+        const deferred = new Deferred<ArrayBuffer>();
+        host.call(CALL_DIGEST, algorithm, bytes, new DigestHandler(deferred));
+        return deferred.promise;
       }
-      const deferred = new Deferred<ArrayBuffer>();
-      host.call(CALL_DIGEST, name, viewBytes(data, "data"), new DigestHandler(deferred));
-      return deferred.promise;
     } catch (error) {
       return promiseReject(error);
     }
+    return SubtleCrypto.#call(this, "digest", arguments) as Promise<ArrayBuffer>;
   }
 
-  encrypt(): Promise<never> {
-    return notSupported("encrypt");
+  decapsulateBits(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "decapsulateBits", arguments);
   }
 
-  decrypt(): Promise<never> {
-    return notSupported("decrypt");
+  decapsulateKey(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "decapsulateKey", arguments);
   }
 
-  sign(): Promise<never> {
-    return notSupported("sign");
+  decrypt(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "decrypt", arguments);
   }
 
-  verify(): Promise<never> {
-    return notSupported("verify");
+  deriveBits(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "deriveBits", arguments);
   }
 
-  generateKey(): Promise<never> {
-    return notSupported("generate a key");
+  deriveKey(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "deriveKey", arguments);
   }
 
-  deriveKey(): Promise<never> {
-    return notSupported("derive a key");
+  encapsulateBits(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "encapsulateBits", arguments);
   }
 
-  deriveBits(): Promise<never> {
-    return notSupported("derive bits");
+  encapsulateKey(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "encapsulateKey", arguments);
   }
 
-  importKey(): Promise<never> {
-    return notSupported("import a key");
+  encrypt(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "encrypt", arguments);
   }
 
-  exportKey(): Promise<never> {
-    return notSupported("export a key");
+  exportKey(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "exportKey", arguments);
   }
 
-  wrapKey(): Promise<never> {
-    return notSupported("wrap a key");
+  generateKey(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "generateKey", arguments);
   }
 
-  unwrapKey(): Promise<never> {
-    return notSupported("unwrap a key");
+  getPublicKey(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "getPublicKey", arguments);
+  }
+
+  importKey(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "importKey", arguments);
+  }
+
+  sign(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "sign", arguments);
+  }
+
+  unwrapKey(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "unwrapKey", arguments);
+  }
+
+  verify(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "verify", arguments);
+  }
+
+  wrapKey(): Promise<unknown> {
+    return SubtleCrypto.#call(this, "wrapKey", arguments);
+  }
+
+  /**
+   * Compares in a time that does not depend on the bytes (Cloudflare Workers).
+   * @throws TypeError when the lengths differ.
+   */
+  timingSafeEqual(a: ArrayBuffer | ArrayBufferView, b: ArrayBuffer | ArrayBufferView): boolean {
+    requireArguments(arguments.length, 2, "timingSafeEqual");
+    const one = viewBytes(a, "a");
+    const other = viewBytes(b, "b");
+    const length = TypedArrayLength(one);
+    if (length !== TypedArrayLength(other)) throw new TypeError("cannot compare: a and b differ in length");
+    let difference = 0;
+    for (let i = 0; i < length; i++) difference |= (one[i] as number) ^ (other[i] as number);
+    return difference === 0;
+  }
+
+  /** Whether an operation works with an algorithm (Modern Algorithms in the Web Cryptography API). */
+  static supports(): boolean {
+    return part<CryptoPart>("crypto").supports(arguments);
+  }
+
+  static #call(self: SubtleCrypto, method: string, args: IArguments): Promise<unknown> {
+    try {
+      if (!(#brand in self)) throw new TypeError(`cannot call ${method}: this is not a SubtleCrypto`);
+      return part<CryptoPart>("crypto").callSubtle(method, args);
+    } catch (error) {
+      return promiseReject(error);
+    }
   }
 }
 
@@ -133,10 +175,18 @@ export class Crypto {
   }
 
   get subtle(): SubtleCrypto {
+    demandCrypto(this);
     return subtle;
   }
 
+  /** A writable stream that makes a digest of what is written to it (Cloudflare Workers). */
+  get DigestStream(): CryptoPart["DigestStream"] {
+    demandCrypto(this);
+    return part<CryptoPart>("crypto").DigestStream;
+  }
+
   getRandomValues<T extends ArrayBufferView>(array: T): T {
+    demandCrypto(this);
     requireArguments(arguments.length, 1, "getRandomValues");
     const tag = TypedArrayTag(array);
     if (tag === undefined || tag === "Float16Array" || tag === "Float32Array" || tag === "Float64Array") {
@@ -161,6 +211,7 @@ export class Crypto {
 
   /** RFC 9562 §5.4, version 4. */
   randomUUID(): string {
+    demandCrypto(this);
     const bytes = new Uint8ArrayNative(host.random(16));
     bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
     bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
@@ -173,7 +224,29 @@ export class Crypto {
   }
 }
 
-defineInterface(SubtleCrypto, "SubtleCrypto");
+defineInterface(SubtleCrypto, "SubtleCrypto", 0, {
+  decapsulateBits: 3,
+  decapsulateKey: 6,
+  decrypt: 3,
+  deriveBits: 2,
+  deriveKey: 5,
+  encapsulateBits: 2,
+  encapsulateKey: 5,
+  encrypt: 3,
+  exportKey: 2,
+  generateKey: 3,
+  getPublicKey: 2,
+  importKey: 5,
+  sign: 3,
+  supports: 2,
+  unwrapKey: 7,
+  verify: 4,
+  wrapKey: 4,
+});
 defineInterface(Crypto, "Crypto");
 
 export const crypto = new Crypto(internal);
+
+function demandCrypto(self: unknown): void {
+  if (self !== crypto) throw new TypeError("Illegal invocation: this is not the Crypto object");
+}

@@ -107,6 +107,7 @@ const operations = {
 
 /** Interfaces that a Worker's first use brings in, by the part that holds them (see part.ts). */
 const lazyInterfaces: Readonly<Record<string, string>> = {
+  CryptoKey: "crypto",
   URLPattern: "url-pattern",
 };
 

@@ -19,6 +19,7 @@ import {
   ObjectDefineProperty,
   ObjectHasOwn,
   ObjectIsEnumerable,
+  ObjectSetPrototypeOf,
   ReflectGetOwnPropertyDescriptor,
   ReflectOwnKeys,
   RegExpFlags,
@@ -150,6 +151,10 @@ class Cloner {
     if (isDOMException(value)) return new DOMException(value.message, value.name);
     if (isError(value)) return this.#cloneError(value);
     if (isRegExp(value)) return new RegExpNative(RegExpSource(value), RegExpFlags(value));
+    for (let i = 0; i < cloners.length; i++) {
+      const made = (cloners[i] as PlatformCloner)(value);
+      if (made !== null) return made;
+    }
     refusePlatformObject(value);
     const copy = {};
     ArrayPush(this.#tasks, { from: value, to: copy, kind: "object" });
@@ -273,6 +278,18 @@ interface PlatformClass {
 }
 
 const platform: PlatformClass[] = [];
+
+/** Gives a copy of an object of its own kind, null for all others. */
+type PlatformCloner = (value: object) => object | null;
+
+const cloners: PlatformCloner[] = [];
+// Written when a part is loaded, which may be after a Worker has put setters into Array.prototype.
+ObjectSetPrototypeOf(cloners, null);
+
+/** Objects of a part that are serializable (HTML §2.7.1). */
+export function cloneAs(clone: PlatformCloner): void {
+  ArrayPush(cloners, clone);
+}
 
 /** Says which of the runtime's own objects cannot be cloned. */
 export function refuseToClone(name: string, is: (value: unknown) => boolean): void {

@@ -1,0 +1,94 @@
+import { CallFailure } from "./call.ts";
+
+/** An algorithm with its members, as normalised by the guest. */
+export type Algorithm = Readonly<Record<string, unknown>> & { readonly name: string };
+
+/** Bits of an RSA modulus: making a longer one takes many seconds of a thread that nothing can stop. */
+const MAX_GENERATED_RSA = 4096;
+const MAX_IMPORTED_RSA = 8192;
+/** Iterations of PBKDF2 times blocks of output: some two seconds. */
+const MAX_PBKDF2 = 2_000_000;
+/** KiB of memory of Argon2, and that times passes: about as long. */
+const MAX_ARGON2_MEMORY = 65_536;
+const MAX_ARGON2_WORK = MAX_ARGON2_MEMORY * 16;
+const MAX_ARGON2_LANES = 16;
+/** Bits of output that is made of less input. */
+const MAX_OUTPUT = 8 * 1024 * 1024;
+/** Bytes of a key that is imported; only symmetric ones are longer than a few thousand. */
+const MAX_KEY_DATA = 1024 * 1024;
+
+const hashBits: Readonly<Record<string, number>> = { "SHA-1": 160, "SHA-384": 384, "SHA-512": 512 };
+
+function refuse(name: string, reason: string): never {
+  throw new CallFailure(name, `cannot do so much work: ${reason}`);
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === "number" ? value : 0;
+}
+
+/**
+ * Bounds what one operation may cost, as time on a thread is not charged to the guest and cannot be cut short.
+ *
+ * @param bits of output, 0 when the algorithm itself says it or they are as many as the input's.
+ * @throws CallFailure when it is too much.
+ */
+export function checkCost(operation: string, algorithm: Algorithm, bits: number): void {
+  if (bits > MAX_OUTPUT || numberOf(algorithm.outputLength) > MAX_OUTPUT) {
+    refuse("OperationError", `more than ${MAX_OUTPUT} bits of output`);
+  }
+  if (operation === "generateKey") checkGeneration(algorithm);
+  if (operation !== "deriveBits" && operation !== "deriveKey") return;
+  if (algorithm.name === "PBKDF2") {
+    const hash = (algorithm.hash as Algorithm | undefined)?.name ?? "";
+    const blocks = Math.max(1, Math.ceil(bits / (hashBits[hash] ?? 256)));
+    if (numberOf(algorithm.iterations) * blocks > MAX_PBKDF2) {
+      refuse("NotSupportedError", `more than ${MAX_PBKDF2} iterations, counted for each block of output`);
+    }
+  }
+  if (algorithm.name.startsWith("Argon2")) {
+    const memory = numberOf(algorithm.memory);
+    if (memory > MAX_ARGON2_MEMORY)
+      refuse("NotSupportedError", `memory is more than ${MAX_ARGON2_MEMORY} KiB`);
+    if (memory * numberOf(algorithm.passes) > MAX_ARGON2_WORK) {
+      refuse("NotSupportedError", `memory times passes is more than ${MAX_ARGON2_WORK} KiB`);
+    }
+    if (numberOf(algorithm.parallelism) > MAX_ARGON2_LANES) {
+      refuse("NotSupportedError", `parallelism is more than ${MAX_ARGON2_LANES}`);
+    }
+  }
+}
+
+function checkGeneration(algorithm: Algorithm): void {
+  if (numberOf(algorithm.length) > MAX_OUTPUT) refuse("OperationError", "the key is too long");
+  const { modulusLength, publicExponent } = algorithm as Readonly<Record<string, unknown>>;
+  if (modulusLength === undefined) return;
+  if (numberOf(modulusLength) > MAX_GENERATED_RSA) {
+    refuse("NotSupportedError", `modulusLength is more than ${MAX_GENERATED_RSA}`);
+  }
+  // The search for primes that fit another exponent may take as long as its owner likes.
+  if (!(publicExponent instanceof Uint8Array) || !isUsualExponent(publicExponent)) {
+    throw new CallFailure("OperationError", "cannot generate a key: publicExponent is neither 3 nor 65537");
+  }
+}
+
+function isUsualExponent(bytes: Uint8Array): boolean {
+  const digits = Buffer.from(bytes).toString("hex").replace(/^0+/, "");
+  return digits === "3" || digits === "10001";
+}
+
+/** @throws CallFailure when the key of this size is not to be imported. */
+export function checkKeyData(size: number): void {
+  if (size > MAX_KEY_DATA)
+    throw new CallFailure("DataError", `cannot import a key: more than ${MAX_KEY_DATA} bytes`);
+}
+
+/** @throws CallFailure when work with this key takes too long. */
+export function checkImported(algorithm: { readonly modulusLength?: number }): void {
+  if ((algorithm.modulusLength ?? 0) > MAX_IMPORTED_RSA) {
+    throw new CallFailure(
+      "DataError",
+      `cannot import a key: its modulus has more than ${MAX_IMPORTED_RSA} bits`,
+    );
+  }
+}
