@@ -353,3 +353,25 @@ test("TextDecoderStream decodes a legacy encoding whose characters are cut in tw
     const chunks = await t.chunks(source.pipeThrough(stream as never));
     return [chunks.join(""), stream.encoding];
   }));
+
+test("long texts are encoded and decoded as short ones are", () =>
+  same(guest, (t) => {
+    const long = (text: string): string => text.repeat(5000);
+    const sum = (bytes: Uint8Array): number => bytes.reduce((a, b) => (a * 31 + b) >>> 0, 7);
+    const encoder = new TextEncoder();
+    const out: unknown[] = [];
+    for (const piece of ["abc", "\ufeffä", "\u{1f600}x", "a\ud800b"]) {
+      const bytes = encoder.encode(long(piece));
+      out.push(bytes.length, sum(bytes));
+      for (const options of [{}, { ignoreBOM: true }, { fatal: true }]) {
+        const text = new TextDecoder("utf-8", options).decode(bytes);
+        out.push(text.length, sum(encoder.encode(text)));
+      }
+    }
+    const broken = encoder.encode(long("äb")).subarray(1, 12_000);
+    out.push(new TextDecoder().decode(broken).length, sum(encoder.encode(new TextDecoder().decode(broken))));
+    out.push(t.error(() => new TextDecoder("utf-8", { fatal: true }).decode(broken)));
+    const stream = new TextDecoder();
+    out.push((stream.decode(broken, { stream: true }) + stream.decode()).length);
+    return out;
+  }));

@@ -13,7 +13,16 @@ import {
   viewLength,
   viewOffset,
 } from "./primordials.ts";
-import { ascii, encodeUtf8, encodeUtf8Into, progress, Units, Utf8Decoder } from "./utf8.ts";
+import {
+  ascii,
+  decodeUtf8Fatal,
+  decodeUtf8WithMark,
+  encodeUtf8,
+  encodeUtf8Into,
+  progress,
+  Units,
+  Utf8Decoder,
+} from "./utf8.ts";
 import { defineInterface, quote, toDictionary } from "./webidl.ts";
 
 /** Encoding §7.4. */
@@ -225,8 +234,8 @@ export class TextDecoder {
     const stream = dictionary !== null && !!dictionary.stream;
     const { length } = bytes;
     if (this.#decoder === null && !stream && this.#encoding === "utf-8") {
-      const plain = ascii(bytes, length);
-      if (plain !== null) return plain;
+      const whole = this.#fatal ? decodeUtf8Fatal(bytes) : decodeUtf8WithMark(bytes, length);
+      return this.#ignoreBOM || StringCharCodeAt(whole, 0) !== 0xfeff ? whole : StringSlice(whole, 1);
     }
     this.#decoder ??= makeDecoder(this.#encoding, this.#fatal);
     const decoder = this.#decoder;

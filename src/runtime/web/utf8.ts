@@ -1,9 +1,11 @@
+import { nativeBytes, nativeText } from "../bridge/natives.ts";
 import {
   ArraySlice,
   ReflectApply,
   StringCharCodeAt,
   StringFromCharCode,
   StringSlice,
+  TypedArraySubarray,
   Uint8ArrayNative,
 } from "./primordials.ts";
 
@@ -72,6 +74,9 @@ export function encodeUtf8Into(text: string, bytes: Uint8Array, capacity: number
 /** `text` in UTF-8, in an array of exactly its size (Encoding §6). */
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   const { length } = text;
+  if (length >= nativeFrom && length <= nativeTo) {
+    return nativeBytes("encodeUtf8", text) as Uint8Array<ArrayBuffer>;
+  }
   const bytes = new Uint8ArrayNative(length);
   let i = 0;
   for (; i < length; i++) {
@@ -85,6 +90,10 @@ export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   encodeUtf8Into(text, larger, size);
   return larger;
 }
+
+/** Lengths that the host's native code takes over; it refuses more, so that no call holds the shard up. */
+const nativeFrom = 8192;
+const nativeTo = 16 * 1024 * 1024;
 
 const blockSize = 1024;
 // String.fromCharCode applied to a plain array makes 1,024 characters in one call: 2.3 ns a character, where
@@ -231,5 +240,15 @@ export function decodeUtf8(bytes: Uint8Array): string {
 
 /** "UTF-8 decode without BOM" (Encoding §6), which keeps a leading U+FEFF. */
 export function decodeUtf8WithMark(bytes: Uint8Array, end: number): string {
+  if (end >= nativeFrom && end <= nativeTo) {
+    return nativeText("decodeUtf8", "", TypedArraySubarray(bytes, 0, end));
+  }
   return ascii(bytes, end) ?? new Utf8Decoder(false).decode(bytes, end, true);
+}
+
+/** The same, with a TypeError for ill-formed sequences. */
+export function decodeUtf8Fatal(bytes: Uint8Array): string {
+  const end = bytes.length;
+  if (end >= nativeFrom && end <= nativeTo) return nativeText("decodeUtf8", "fatal", bytes);
+  return ascii(bytes, end) ?? new Utf8Decoder(true).decode(bytes, end, true);
 }
