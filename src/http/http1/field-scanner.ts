@@ -12,8 +12,13 @@ import { malformed, Violation } from "./violation.ts";
  * All offsets count from the start of the section's message head (or trailer), wherever that stands in the input.
  */
 export class FieldScanner {
-  /** Four numbers a marked line: field kind, start of the line, start and end of its value. Reused for each section. */
+  /**
+   * Four numbers a marked line: field kind, start of the line, start and end of its value. Used again for each section,
+   * by `marked`, since emptying an array by its length is a call into V8's runtime.
+   */
   readonly marks: number[] = [];
+  /** How many of the numbers count. */
+  marked = 0;
   /** Past the empty line that ends the section, once `scan` has returned true. */
   end = 0;
   readonly #limits: ParserLimits;
@@ -29,7 +34,7 @@ export class FieldScanner {
 
   /** Gets ready for a section whose first line begins at `at`. */
   begin(at: number): void {
-    this.marks.length = 0;
+    this.marked = 0;
     this.#at = at;
     this.#line = at;
     this.#colon = -1;
@@ -74,7 +79,7 @@ export class FieldScanner {
         throw new Violation("headTooLarge", `more than ${this.#limits.headerFields} fields`);
       }
       const kind = kindOfOctets(bytes, line, colon - line);
-      if (kind !== ORDINARY) this.marks.push(kind, line - base, colon + 1 - base, at - base);
+      if (kind !== ORDINARY) this.#mark(kind, line - base, colon + 1 - base, at - base);
       at += 2;
       line = at;
       colon = -1;
@@ -84,6 +89,15 @@ export class FieldScanner {
     this.#line = line - base;
     this.#colon = colon < 0 ? -1 : colon - base;
     return false;
+  }
+
+  #mark(kind: number, line: number, start: number, end: number): void {
+    const { marks, marked } = this;
+    marks[marked] = kind;
+    marks[marked + 1] = line;
+    marks[marked + 2] = start;
+    marks[marked + 3] = end;
+    this.marked = marked + 4;
   }
 }
 

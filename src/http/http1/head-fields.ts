@@ -39,15 +39,15 @@ export class HeadFields {
   #members = 0;
 
   /**
-   * Takes the marked lines out of `head`, and reads them. `marks` is a FieldScanner's; the field lines begin at `from`
-   * and the empty line after them at `to`. What Connection names goes last, so that it cannot hide a field that
-   * decides about framing (RFC 9110 §7.6.1).
+   * Takes the marked lines out of `head`, and reads them. The first `marked` of `marks` are a FieldScanner's; the field
+   * lines begin at `from` and the empty line after them at `to`. What Connection names goes last, so that it cannot hide
+   * a field that decides about framing (RFC 9110 §7.6.1).
    */
-  read(head: string, marks: readonly number[], from: number, to: number): void {
+  read(head: string, marks: readonly number[], marked: number, from: number, to: number): void {
     this.#clear();
     let text = "";
     let run = from;
-    for (let i = 0; i < marks.length; i += 4) {
+    for (let i = 0; i < marked; i += 4) {
       const line = marks[i + 1] as number;
       const end = marks[i + 3] as number;
       if (line > run) text += head.slice(run, line);

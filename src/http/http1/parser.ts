@@ -238,7 +238,7 @@ export abstract class MessageParser {
   #endHead(): Event {
     const scanner = this.#scanner;
     const head = this.#input.takeText(scanner.end);
-    this.fields.read(head, scanner.marks, this.#scanned + 2, scanner.end - 2);
+    this.fields.read(head, scanner.marks, scanner.marked, this.#scanned + 2, scanner.end - 2);
     const kind = this.readHead(head);
     if (kind === "fixed") this.#remaining = this.framing.length;
     else if (kind === "chunked") this.#chunkSize.begin();

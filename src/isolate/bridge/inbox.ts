@@ -19,6 +19,7 @@ export class Batch {
   writeTo(inbox: Int32Array, window: Uint8Array): void {
     inbox.set(this.ints.subarray(0, this.used));
     let at = 0;
+    if (this.bytes === 0) return;
     for (const chunk of this.chunks) {
       window.set(chunk, at);
       at += chunk.length;
@@ -28,10 +29,12 @@ export class Batch {
   clear(): void {
     this.used = 0;
     this.text = "";
-    this.chunks.length = 0;
+    // Emptying an array by its length is a call into V8's runtime, even where it is empty.
+    if (this.chunks.length > 0) this.chunks.length = 0;
     this.bytes = 0;
     this.records = 0;
     this.owner = -1;
+    if (this.begins.length === 0) return;
     this.begins.length = 0;
     this.beginsAt.length = 0;
   }

@@ -39,11 +39,12 @@ export class Turn {
   }
 
   #run(): void {
-    beginTurn();
     this.ranAt = this.#now();
     const end = this.ranAt + SLICE_MS;
     let at = 0;
     for (; at < this.#waiting.length; at++) {
+      // A turn for each, since an entry takes time.
+      beginTurn();
       this.#waiting[at]?.run();
       if (this.#now() >= end) {
         at++;
