@@ -30,7 +30,10 @@ export class RpcBench {
       ["X", { service: to("callee") }],
       ["NAMED", { service: to("callee", "Named", { role: "edge" }) }],
       ["SELF", { service: to("main", "Self") }],
-      ...[...Object.keys(more), ...fakes.map(({ name }) => name)].map((name) => [name, { service: to(name) }]),
+      ...[...Object.keys(more), ...fakes.map(({ name }) => name)].map((name) => [
+        name,
+        { service: to(name) },
+      ]),
     ]);
     const bench = await WorkerBench.start(
       {
@@ -58,7 +61,9 @@ export class RpcBench {
   /** What the caller's handler gives as JSON. */
   async json(target = "/"): Promise<unknown> {
     const answer = await this.fetch(target);
-    const logged = this.bench.logs.map(({ message, fields }) => `${message} ${fields.stack ?? ""}`).join("\n");
+    const logged = this.bench.logs
+      .map(({ message, fields }) => `${message} ${fields.stack ?? ""}`)
+      .join("\n");
     assert.equal(answer.status, 200, `${answer.error?.message}\n${logged}`);
     return JSON.parse(answer.text);
   }

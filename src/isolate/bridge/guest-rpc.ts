@@ -289,12 +289,13 @@ export class GuestRpc {
     exchange: number,
   ): void {
     const { session } = this;
-    if (session.isOver || !session.incoming.has(exchange) || this.#isFull(message)) {
-      call.caller.#refuse(
-        call,
-        message,
-        session.isOver ? lostText : "cannot call over RPC: the callee is gone",
-      );
+    // An object whose exchange is not known is called on nobody's behalf.
+    if (session.isOver || (exchange !== 0 && !session.incoming.has(exchange))) {
+      call.caller.#refuse(call, message, lostText);
+      return;
+    }
+    if (this.#isFull(message)) {
+      call.caller.#refuse(call, message, "cannot call over RPC: the callee holds too many stubs");
       return;
     }
     call.callee = this;

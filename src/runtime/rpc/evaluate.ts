@@ -1,5 +1,6 @@
 import type { ExecutionContext } from "../bridge/context.ts";
 import { link } from "../bridge/rpc-link.ts";
+import { currentFrame, enterExchange, setFrame } from "../web/async-context.ts";
 import { ReflectApply } from "../web/primordials.ts";
 import { quote } from "../web/webidl.ts";
 import { invokeStub } from "./answer.ts";
@@ -26,7 +27,9 @@ export function evaluate(
 ): unknown {
   const { outbound } = link;
   const before = outbound.current;
+  const frame = currentFrame();
   outbound.current = exchange;
+  enterExchange(exchange);
   try {
     const root = find();
     const kind = root.isClass === null ? "value" : root.isClass ? "entrypoint" : "handlers";
@@ -52,5 +55,6 @@ export function evaluate(
     return ReflectApply(value as never, self, args as never);
   } finally {
     outbound.current = before;
+    setFrame(frame);
   }
 }

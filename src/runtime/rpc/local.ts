@@ -21,7 +21,7 @@ export class LocalObject extends RemoteObject {
   }
 
   invoke(path: readonly string[], args: readonly unknown[] | null): Answer {
-    const { current } = link.outbound;
+    const current = link.outbound.currentExchange;
     let reader: Deserializer | null = null;
     try {
       if (args !== null) {

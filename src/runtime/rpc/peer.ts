@@ -85,7 +85,7 @@ export class Peer implements Pipeline {
     path: readonly string[],
     args: readonly unknown[] | null,
   ): Answer {
-    const exchange = link.outbound.current === 0 ? owner : link.outbound.current;
+    const exchange = link.outbound.currentExchange || owner;
     try {
       if (!link.outbound.open) throw new Error("cannot call over RPC in the global scope: only handlers may");
       const message = args === null ? null : new Serializer().run(args);
