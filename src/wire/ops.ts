@@ -138,6 +138,8 @@ export const FAILED_FETCH = 4;
 export const CALL_DIGEST = 1;
 /** Web Cryptography: lenText is a request in JSON, see src/isolate/calls/crypto-request.ts. */
 export const CALL_CRYPTO = 2;
+/** Compression in pieces; see src/isolate/calls/zlib.ts. */
+export const CALL_ZLIB = 3;
 
 /**
  * Shared memory: the guest's inbox of integers, its outbox, both windows of bytes, a scratch area for synchronous calls, and a few

@@ -108,6 +108,8 @@ const operations = {
 /** Interfaces that a Worker's first use brings in, by the part that holds them (see part.ts). */
 const lazyInterfaces: Readonly<Record<string, string>> = {
   CryptoKey: "crypto",
+  CompressionStream: "compression",
+  DecompressionStream: "compression",
   URLPattern: "url-pattern",
 };
 

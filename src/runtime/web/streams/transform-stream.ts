@@ -78,6 +78,11 @@ export class TransformCore implements Sink {
     this.#errorWritable(reason);
   }
 
+  /** Resolves when the readable side wants more; null while it does. */
+  get room(): Promise<undefined> | null {
+    return this.#backpressure ? this.#change.promise : null;
+  }
+
   terminate(): void {
     this.#controller.close();
     this.#errorWritable(new TypeError("the transform was terminated"));
