@@ -490,6 +490,7 @@ test("Workers that call one another in a circle stop at some depth", async () =>
 test("a Worker that patches prototypes neither breaks nor sees the runtime's calls", async () => {
   const result = await run(
     `const seen = [];
+    const map = new Map([[1, 2]]);
     const first = await env.X.echo(0);
     for (const [holder, name] of [[Array.prototype, "push"], [Array.prototype, "toJSON"], [Object.prototype, "toJSON"], [Array.prototype, "slice"],
       [Map.prototype, "get"], [Map.prototype, "set"], [WeakMap.prototype, "get"], [WeakMap.prototype, "set"], [Promise.prototype, "then"], [Reflect, "apply"], [JSON, "parse"], [JSON, "stringify"], [Array.prototype, Symbol.iterator]]) {
@@ -497,7 +498,7 @@ test("a Worker that patches prototypes neither breaks nor sees the runtime's cal
       Object.defineProperty(holder, name, { configurable: true, writable: true, value: function (...args) { seen[seen.length] = typeof name === "symbol" ? "iterator" : name; return before?.apply(this, args); } });
     }
     Object.defineProperty(Object.prototype, "then", { configurable: true, get() { seen[seen.length] = "then of " + typeof this; return undefined; } });
-    const value = await env.X.echo({ list: [1, { a: 2 }], map: new Map([[1, 2]]) });
+    const value = await env.X.echo({ list: [1, { a: 2 }], map });
     const f = await env.X.maker();
     const sum = await f(1, (x) => x);
     delete Object.prototype.then;

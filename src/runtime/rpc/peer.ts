@@ -94,7 +94,7 @@ export class Peer implements Pipeline {
       const text = message === null ? "" : this.#commit(message, exchange, null);
       this.#calls.set(id, answer);
       const { channel } = link;
-      const names = JSONStringify(path);
+      const names = pathText(path);
       const at = channel.begin(rpc.OUT_RPC_CALL);
       const { ints } = channel;
       ints[at] = id;
@@ -345,6 +345,13 @@ export class Peer implements Pipeline {
     const invocation = exchange === 0 ? undefined : link.invocation(exchange);
     return invocation?.isCall === true ? invocation : null;
   }
+}
+
+/** As JSON; put together here, since arrays may have got a `toJSON` from the Worker. */
+function pathText(path: readonly string[]): string {
+  let text = "";
+  for (let i = 0; i < path.length; i++) text += `${i > 0 ? "," : ""}${JSONStringify(path[i])}`;
+  return `[${text}]`;
 }
 
 function namesOf(path: string): readonly string[] | null {
