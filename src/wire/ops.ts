@@ -138,6 +138,8 @@ export const FAILED_FETCH = 4;
 export const CALL_DIGEST = 1;
 /** Web Cryptography: lenText is a request in JSON, see src/isolate/calls/crypto-request.ts. */
 export const CALL_CRYPTO = 2;
+/** A native of src/isolate/calls/native-threads.ts, on a thread: lenText is its name, a line feed and its text. */
+export const CALL_NATIVE = 3;
 /** Compression in pieces; see src/isolate/calls/zlib.ts. */
 export const CALL_ZLIB = 3;
 

@@ -2,7 +2,7 @@ import * as wire from "../../wire/ops.ts";
 import type { CallOperation } from "./call.ts";
 import { CryptoCalls } from "./crypto.ts";
 import { digest } from "./digest.ts";
-import { zlibOperation } from "./zlib.ts";
+import { nativeOnThread } from "./native-threads.ts";
 
 /** What operations may use of the guest that they work for. */
 export interface CallScope {
@@ -17,6 +17,6 @@ export function callOperations(scope: CallScope): ReadonlyMap<number, CallOperat
   return new Map<number, CallOperation>([
     [wire.CALL_DIGEST, digest],
     [wire.CALL_CRYPTO, new CryptoCalls(scope).call],
-    [wire.CALL_ZLIB, zlibOperation(scope)],
+    [wire.CALL_NATIVE, nativeOnThread],
   ]);
 }

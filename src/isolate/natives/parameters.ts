@@ -44,14 +44,13 @@ export class Parameters {
     return this.#own(name) === true;
   }
 
-  /** An integer member of 0 to `max`; undefined when it is not there. */
-  optionalInteger(name: string, max: number): number | undefined {
+  /** An integer member of `min` to `max`; undefined when it is not there. */
+  optionalInteger(name: string, max: number, min = 0): number | undefined {
     const value = this.#own(name);
     if (value === undefined || value === null) return undefined;
-    if (typeof value !== "number" || !Number.isInteger(value) || value < 0) {
-      throw new NativeFailure("RangeError", `${name} is not a positive integer`);
+    if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
+      throw new NativeFailure("RangeError", `${name} is not an integer of ${min} to ${max}`);
     }
-    if (value > max) throw new NativeFailure("RangeError", `${name} is more than ${max}`);
     return value;
   }
 
