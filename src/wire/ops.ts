@@ -141,7 +141,7 @@ export const CALL_CRYPTO = 2;
 /** A native of src/isolate/calls/native-threads.ts, on a thread: lenText is its name, a line feed and its text. */
 export const CALL_NATIVE = 3;
 /** Compression in pieces; see src/isolate/calls/zlib.ts. */
-export const CALL_ZLIB = 3;
+export const CALL_ZLIB = 4;
 
 /**
  * Shared memory: the guest's inbox of integers, its outbox, both windows of bytes, a scratch area for synchronous calls, and a few

@@ -3,6 +3,7 @@ import type { CallOperation } from "./call.ts";
 import { CryptoCalls } from "./crypto.ts";
 import { digest } from "./digest.ts";
 import { nativeOnThread } from "./native-threads.ts";
+import { zlibOperation } from "./zlib.ts";
 
 /** What operations may use of the guest that they work for. */
 export interface CallScope {
@@ -18,5 +19,6 @@ export function callOperations(scope: CallScope): ReadonlyMap<number, CallOperat
     [wire.CALL_DIGEST, digest],
     [wire.CALL_CRYPTO, new CryptoCalls(scope).call],
     [wire.CALL_NATIVE, nativeOnThread],
+    [wire.CALL_ZLIB, zlibOperation(scope)],
   ]);
 }
