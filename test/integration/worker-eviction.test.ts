@@ -141,6 +141,36 @@ test("an isolate is not ended while a tunnel runs through it", async () => {
   await eventually("the isolate is ended", () => evictions(running, "idle") === 1);
 });
 
+test("an isolate is not ended while an exchange of another Worker holds an object of it", async () => {
+  const origin = new FakeService("ORIGIN", () => {});
+  const sources = {
+    main: {
+      code: `export default { async fetch(request, env) {
+        const counter = await env.COUNTER.make();
+        await counter.next();
+        await env.ORIGIN.fetch("http://origin/");
+        return new Response(String(await counter.next()));
+      } };`,
+      bindings: { COUNTER: { service: to("counter") }, ORIGIN: { service: to("ORIGIN") } },
+    },
+    counter: {
+      code: `import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
+        class Counter extends RpcTarget { #count = 0; next() { return ++this.#count; } }
+        export default class extends WorkerEntrypoint { make() { return new Counter(); } }`,
+    },
+  };
+  const running = await start(sources, { idleTimeout: 20 }, [origin]);
+  const exchange = new CollectedExchange({});
+  running.worker().handle(exchange);
+  await eventually("the origin is asked", () => origin.exchanges.length === 1);
+  running.ahead += 60_000;
+  await looks();
+  assert.equal(evictions(running, "idle", "counter"), 0);
+  origin.exchanges[0]?.respond(new ResponseHead(200, HeaderBlock.from([])), BytesBody.text(""));
+  assert.equal((await exchange.done).text, "2");
+  await eventually("the isolate is ended", () => evictions(running, "idle", "counter") === 1);
+});
+
 test("of more isolates than max the least recently used idle one is ended", async () => {
   const sources = { a: { code: counting }, b: { code: counting }, c: { code: counting } };
   const running = await start(sources, { maxIsolates: 2 });
