@@ -114,9 +114,11 @@ export class CryptoRequest {
     const members = membersOf(place);
     const at = this.#own(members, "at");
     const size = this.#own(members, "size");
-    if (typeof at !== "number" || typeof size !== "number") throw malformed(name);
-    if (!(at >= 0 && size >= 0 && at + size <= this.#bytes.length)) throw malformed(name);
-    return this.#bytes.subarray(at, at + size) as Uint8Array<ArrayBuffer>;
+    if (!Number.isInteger(at) || !Number.isInteger(size)) throw malformed(name);
+    const from = at as number;
+    const to = from + (size as number);
+    if (from < 0 || to < from || to > this.#bytes.length) throw malformed(name);
+    return this.#bytes.subarray(from, to) as Uint8Array<ArrayBuffer>;
   }
 
   #own(members: Members, name: string): unknown {
