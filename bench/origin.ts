@@ -1,4 +1,5 @@
 import { truncateSync } from "node:fs";
+import { ask } from "./load/probe.ts";
 import { Child } from "./machine/child.ts";
 import type { Cores } from "./machine/cores.ts";
 import { pinned } from "./machine/cores.ts";
@@ -32,12 +33,14 @@ const json = catalogue.padEnd(jsonBytes, "\n");
  *
  * - `/small` 102 bytes, `/json` 10 KB, `/large` 1 MiB, `/huge` 1 GiB from a sparse file,
  * - `/sink` `ok\n`, after the request's whole body has come,
+ * - `/status` how many connections it has accepted,
  * - `/echo` what came in `x-path`, as the response header `x-saw`, to see that a script really ran.
  */
 export class Origin {
   readonly port: number;
   readonly #child: Child;
   readonly #place: Place;
+  #asked = 0;
 
   private constructor(port: number, child: Child, place: Place) {
     this.port = port;
@@ -61,6 +64,15 @@ export class Origin {
     });
     await child.listens(port);
     return new Origin(port, child, place);
+  }
+
+  /** Connections that it has accepted so far, but for those that asked. @throws Error when its nginx cannot tell */
+  async accepts(): Promise<number> {
+    const { status, body } = await ask(this.port, "/status");
+    const [, accepted] = /server accepts handled requests\s+(\d+)/.exec(body.toString()) ?? [];
+    if (status !== 200 || accepted === undefined) throw new Error("cannot count the origin's connections");
+    this.#asked++;
+    return Number(accepted) - this.#asked;
   }
 
   async stop(): Promise<void> {
@@ -99,6 +111,7 @@ ${["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((kind) => `  ${kind}_
     location = /json { default_type application/json; }
     location = /large { default_type application/octet-stream; }
     location = /huge { default_type application/octet-stream; }
+    location = /status { stub_status; }
     location = /echo { add_header x-saw $http_x_path; return 200 "echo\\n"; }
     location = /sink {
       proxy_pass http://drain;

@@ -12,6 +12,8 @@ export interface Sample {
   readonly good: number;
   readonly bad: number;
   readonly latency: Outcome["latency"];
+  /** Connections to the origin that were opened meanwhile. */
+  readonly opened: number;
 }
 
 /** What the rounds of one candidate with one workload came to. */
@@ -29,15 +31,22 @@ export interface Measurement {
   /** Sums over the rounds. */
   readonly good: number;
   readonly bad: number;
+  readonly opened: number;
   readonly samples: readonly Sample[];
 }
 
-/** Reads the kernel's accounting before and after. */
-export async function takeSample(running: Running, load: () => Promise<Outcome>): Promise<Sample> {
+/** Reads the kernel's accounting, and the origin's, before and after. */
+export async function takeSample(
+  running: Running,
+  load: () => Promise<Outcome>,
+  origin: { accepts(): Promise<number> } | null = null,
+): Promise<Sample> {
+  const accepted = (await origin?.accepts()) ?? 0;
   const before = cpuSeconds(running.pids());
   const { good, bad, seconds, latency } = await load();
   const used = cpuSeconds(running.pids()) - before;
-  return { cpuMicros: (used / good) * 1e6, perSecond: good / seconds, good, bad, latency };
+  const opened = ((await origin?.accepts()) ?? 0) - accepted;
+  return { cpuMicros: (used / good) * 1e6, perSecond: good / seconds, good, bad, latency, opened };
 }
 
 export function summarise(
@@ -57,6 +66,7 @@ export function summarise(
     ),
     good: sum((sample) => sample.good),
     bad: sum((sample) => sample.bad),
+    opened: sum((sample) => sample.opened),
     samples,
   };
 }

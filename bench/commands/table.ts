@@ -47,7 +47,7 @@ export async function table(bench: Bench): Promise<void> {
   const measurements: Measurement[] = [];
   try {
     for (const workload of chosen) {
-      const found = await measureWorkload(bench, tool, origin.port, workload, candidates);
+      const found = await measureWorkload(bench, tool, origin, workload, candidates);
       measurements.push(...found);
       process.stdout.write(`\n${formatWorkload(workload, found)}\n\n`);
     }
@@ -62,7 +62,7 @@ export async function table(bench: Bench): Promise<void> {
 async function measureWorkload(
   bench: Bench,
   tool: LoadTool,
-  originPort: number,
+  origin: Origin,
   workload: Workload,
   candidates: readonly Candidate[],
 ): Promise<Measurement[]> {
@@ -73,7 +73,7 @@ async function measureWorkload(
       const work = workOf(candidate, workload);
       if (work === null) continue;
       try {
-        runners.push(await prepare(bench, tool, originPort, workload, candidate, work));
+        runners.push(await prepare(bench, tool, origin.port, workload, candidate, work));
       } catch (error) {
         tell(`${workload.name} without ${candidate.name}: ${(error as Error).message}`);
       }
@@ -82,12 +82,15 @@ async function measureWorkload(
       for (const runner of runners) {
         const { candidate, running, rate } = runner;
         const traffic = trafficOf(workload, running.port, options.seconds);
-        const sample = await takeSample(running, () =>
-          rate === null ? tool.run(traffic) : runPaced(cores, traffic, rate),
-        );
+        const load = () => (rate === null ? tool.run(traffic) : runPaced(cores, traffic, rate));
+        const sample = await takeSample(running, load, origin);
         runner.samples.push(sample);
         if (sample.bad > 0 && running.output() !== "")
           tell(`${candidate.name} said last: ${lastLine(running.output())}`);
+        if (!keepsConnections(sample))
+          tell(
+            `${candidate.name} does not keep its connections: ${sample.opened} for ${sample.good} requests`,
+          );
         const problem = sample.bad > 0 ? `, ${sample.bad} FAILED` : "";
         tell(
           `${workload.name} round ${round}/${options.rounds} ${candidate.name}: ` +
@@ -129,6 +132,14 @@ async function prepare(
     await running.stop();
     throw error;
   }
+}
+
+/**
+ * A proxy that opens a connection for each request does other work than one that keeps them, and its figures would say
+ * little. Some are opened by all: when the load begins, for one.
+ */
+function keepsConnections({ opened, good }: Sample): boolean {
+  return opened <= 1024 || opened <= good / 100;
 }
 
 function lastLine(text: string): string {

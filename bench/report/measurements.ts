@@ -22,10 +22,11 @@ export function formatWorkload(workload: Workload, measurements: readonly Measur
     "p99 ms",
     ...(isPaced ? ["p99.9 ms", "max ms"] : []),
     ...references.map((name) => `× ${name}`),
+    "origin conns",
     "errors",
   ];
   const rows = measurements.map((measurement) => {
-    const { candidate, work, cpuMicros, perSecond, rate, latency, bad } = measurement;
+    const { candidate, work, cpuMicros, perSecond, rate, latency, bad, opened } = measurement;
     const note = work === workload.work ? "" : " (plain)";
     const ms = (micros: number | undefined): string => figure((micros ?? Number.NaN) / 1000);
     return [
@@ -37,6 +38,7 @@ export function formatWorkload(workload: Workload, measurements: readonly Measur
       ms(latency.p99),
       ...(isPaced ? [ms(latency["p99.9"]), ms(latency.max)] : []),
       ...references.map((name) => figure(cpuRatio(measurements, candidate, name))),
+      String(opened),
       bad === 0 ? "0" : `${bad} of ${bad + measurement.good}`,
     ];
   });
