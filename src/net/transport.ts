@@ -40,6 +40,18 @@ const writableHighWaterMark = 16_384;
 /** Input of all transports that wait for a short message; its content is gone when `onBytes` has returned. */
 const shared: Buffer = Buffer.allocUnsafeSlow(readBytes);
 
+/** Views of the shared input by the end of their length, made once: a view for each read costs some 0.3 µs. */
+const views: Buffer[] = Array.from({ length: 64 }, (_, length) => shared.subarray(0, length));
+
+function sharedView(length: number): Buffer {
+  const at = length & 63;
+  const known = views[at] as Buffer;
+  if (known.length === length) return known;
+  const view = shared.subarray(0, length);
+  views[at] = view;
+  return view;
+}
+
 interface Inner {
   _handle: object | null;
 }
@@ -296,7 +308,7 @@ export class Transport {
       buffer: () => this.#nextBuffer(),
       callback: (length: number, buffer: Uint8Array) => {
         this.#read = length;
-        this.#take(buffer.subarray(0, length) as Buffer);
+        this.#take(buffer === shared ? sharedView(length) : (buffer.subarray(0, length) as Buffer));
         return true;
       },
     };
