@@ -119,6 +119,9 @@ export const BODY_CODED = 16;
 /** Of a fetch: the body of the answer is not to be decoded when it is read. */
 export const ANSWER_CODED = 32;
 
+/** The number of a fetch's binding that stands for the Worker's caches; see src/services/worker/cache-service.ts. */
+export const CACHE_BINDING = -1;
+
 // Failures of an exchange.
 
 /** The handler threw or rejected. */

@@ -343,8 +343,9 @@ export class Records {
     const url = reader.text();
     const block = reader.text();
     const headers = cleanHeaders(block);
-    const body = this.#resolve(described, reader.text(), reader, headers, false);
-    const service = session.owner.services[binding];
+    const isCache = binding === wire.CACHE_BINDING;
+    const body = this.#resolve(described, reader.text(), reader, headers, isCache);
+    const service = isCache ? session.owner.cache : session.owner.services[binding];
     const incoming = session.incoming.get(owner);
     const head = requestHead(method, url, headers);
     if (service === undefined || head === null || body === undefined) {

@@ -16,6 +16,8 @@ export interface SessionOwner {
   readonly entries: Durations;
   /** By the number that the guest knows them by; the first is the global outbound. */
   readonly services: readonly Service[];
+  /** Keeps what the Cache API stores. */
+  readonly cache: Service;
   /** Takes exchanges that passThroughOnException() lets go on. */
   readonly fallback: Service;
   /** An isolate of no Worker, for the session to start its Worker in. */

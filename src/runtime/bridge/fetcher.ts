@@ -39,7 +39,7 @@ export type BodyParts =
   | { readonly kind: "handle"; readonly body: HostBody }
   | { readonly kind: "stream"; readonly stream: ReadableStream; readonly length: number };
 
-interface RequestParts {
+export interface RequestParts {
   readonly method: string;
   readonly url: string;
   /** The header section in its wire form. */
@@ -81,7 +81,7 @@ export class Outbound {
 
   /** `fetch()` through the binding of that number; 0 is the global outbound. Follows redirects as Fetch §4.4 says. */
   async fetch(binding: number, input: unknown, init: unknown): Promise<Response> {
-    this.#demandOpen("fetch");
+    this.demandOpen("fetch");
     const request = new Request(input as Request, init as object);
     const given = takeRequestParts(request);
     const { redirect } = given;
@@ -113,7 +113,7 @@ export class Outbound {
 
   /** Opens a stream of bytes through a binding. */
   connect(binding: number, address: unknown): Socket {
-    this.#demandOpen("connect");
+    this.demandOpen("connect");
     const { channel } = this;
     const id = ++this.#last;
     const socket = new Socket(this.readers, this.outs, id);
@@ -181,14 +181,15 @@ export class Outbound {
     return true;
   }
 
-  #demandOpen(what: string): void {
+  /** @throws Error in the global scope. */
+  demandOpen(what: string): void {
     if (!this.open)
       throw new Error(`cannot ${what} in the global scope: only handlers may do input or output`);
   }
 }
 
 /** One request on its way, and then the head of its answer. */
-class FetchCall extends Deferred<undefined> implements PendingFetch {
+export class FetchCall extends Deferred<undefined> implements PendingFetch {
   status = 0;
   headers = "";
   body: HandleBody | null = null;

@@ -108,6 +108,9 @@ const operations = {
 /** Interfaces that a Worker's first use brings in, by the part that holds them (see part.ts). */
 const lazyInterfaces: Readonly<Record<string, string>> = {
   CryptoKey: "crypto",
+  Cache: "cache",
+  CacheStorage: "cache",
+  caches: "cache",
   CompressionStream: "compression",
   DecompressionStream: "compression",
   URLPattern: "url-pattern",

@@ -14,6 +14,7 @@ import { metricKey } from "../../observability/metric-key.ts";
 import type { Traffic } from "../../observability/traffic.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "../context.ts";
 import type { JsonValue, Resolve, Service, Tunnel } from "../service.ts";
+import { CacheService } from "./cache-service.ts";
 import { type EvictionReason, type LiveIsolates, type LiveWorker, liveIsolatesOf } from "./live-isolates.ts";
 import { LongEntries } from "./long-entries.ts";
 import { type SpareIsolates, spareIsolatesOf } from "./spare-isolates.ts";
@@ -51,6 +52,7 @@ export class WorkerService implements LinkableService, RpcService, SessionOwner,
   #script: GuestScript | null = null;
   #failedUntil = 0;
   #failure: StartFailure | null = null;
+  #cache: CacheService | null = null;
   #closed = false;
   /** Nanoseconds of CPU of isolates that are gone. */
   #cpuBefore = 0;
@@ -115,6 +117,11 @@ export class WorkerService implements LinkableService, RpcService, SessionOwner,
       const stack = this.mapStack(error.guestStack);
       throw new Error(`${this.#startError(error).message}${stack === "" ? "" : `\n${stack}`}`);
     }
+  }
+
+  get cache(): Service {
+    this.#cache ??= new CacheService(this.name, this.context);
+    return this.#cache;
   }
 
   close(): void {
