@@ -1,4 +1,4 @@
-import type { Hash, webcrypto } from "node:crypto";
+import type { Hash, KeyObject, webcrypto } from "node:crypto";
 import { CallFailure } from "./call.ts";
 import type { CallScope } from "./operations.ts";
 
@@ -18,13 +18,19 @@ export interface KeyAlgorithm {
   readonly publicExponent?: Uint8Array;
 }
 
+/** A key of a guest, and for HMAC its secret once more: with it Node makes short codes at once, not on a thread. */
+interface Kept {
+  readonly key: webcrypto.CryptoKey;
+  readonly secret: KeyObject | null;
+}
+
 /**
  * What one guest keeps on the host under numbers: its keys, which do not leave the host unless they are extractable, and
  * hashes whose data comes in pieces. The memory of both counts as the guest's.
  */
 export class CryptoKeys {
   readonly #scope: CallScope;
-  readonly #keys: Map<number, webcrypto.CryptoKey> = new Map();
+  readonly #keys: Map<number, Kept> = new Map();
   readonly #hashes: Map<number, Hash> = new Map();
   #last = 0;
   #sinceCollection = 0;
@@ -39,18 +45,23 @@ export class CryptoKeys {
 
   /** @throws CallFailure when there is none: the guest's runtime does not ask for one that it gave back. */
   get(id: unknown): webcrypto.CryptoKey {
-    const key = typeof id === "number" ? this.#keys.get(id) : undefined;
-    if (key === undefined) throw new CallFailure("InvalidAccessError", "cannot use the key: it is gone");
-    return key;
+    return this.kept(id).key;
+  }
+
+  /** The same with what is kept beside the key. */
+  kept(id: unknown): Kept {
+    const kept = typeof id === "number" ? this.#keys.get(id) : undefined;
+    if (kept === undefined) throw new CallFailure("InvalidAccessError", "cannot use the key: it is gone");
+    return kept;
   }
 
   /** Keeps a key. @returns what the guest knows of it, without its material. */
-  add(key: webcrypto.CryptoKey): object {
+  add(key: webcrypto.CryptoKey, secret: KeyObject | null = null): object {
     if (this.#keys.size >= MAX_KEYS || !this.#scope.buffer.take(sizeOf(key))) {
       throw new CallFailure("OperationError", `cannot keep the key: ${this.#keys.size} are kept already`);
     }
     const id = ++this.#last;
-    this.#keys.set(id, key);
+    this.#keys.set(id, { key, secret });
     if (++this.#sinceCollection >= COLLECT_AFTER) {
       this.#sinceCollection = 0;
       this.#scope.collect();
@@ -80,10 +91,10 @@ export class CryptoKeys {
   /** @param id of a key; negative of a hash. */
   drop(id: unknown): void {
     if (typeof id !== "number") return;
-    const key = this.#keys.get(id);
-    if (key !== undefined) {
+    const kept = this.#keys.get(id);
+    if (kept !== undefined) {
       this.#keys.delete(id);
-      this.#scope.buffer.give(sizeOf(key));
+      this.#scope.buffer.give(sizeOf(kept.key));
     } else if (this.#hashes.delete(id)) this.#scope.buffer.give(OVERHEAD);
   }
 }
@@ -93,5 +104,5 @@ function sizeOf(key: webcrypto.CryptoKey): number {
   const { length, modulusLength, name } = key.algorithm as KeyAlgorithm;
   if (modulusLength !== undefined) return OVERHEAD + modulusLength;
   if (name.startsWith("ML")) return OVERHEAD + 8192;
-  return OVERHEAD + (length ?? 2048) / 8;
+  return OVERHEAD + (length ?? 2048) / 4;
 }

@@ -88,6 +88,11 @@ export class CryptoRequest {
     return this.#keys.get(this.#own(this.#members, name));
   }
 
+  /** The key with what is kept beside it. */
+  kept(name: string): ReturnType<CryptoKeys["kept"]> {
+    return this.#keys.kept(this.#own(this.#members, name));
+  }
+
   algorithm(name: string): Algorithm {
     return this.#algorithm(membersOf(this.#own(this.#members, name)), 0);
   }
