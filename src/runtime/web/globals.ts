@@ -19,6 +19,7 @@ import { ObjectDefineProperty, ReflectOwnKeys } from "./primordials.ts";
 import { isRequest, Request } from "./request.ts";
 import { isResponse, Response } from "./response.ts";
 import { isReadableStream } from "./streams/readable-stream.ts";
+import { isTransformStream } from "./streams/transform-stream.ts";
 import { isWritableStream } from "./streams/writable-stream.ts";
 import {
   ByteLengthQueuingStrategy,
@@ -41,6 +42,7 @@ import {
 } from "./streams.ts";
 import { refuseToClone, structuredClone } from "./structured-clone.ts";
 import { clearInterval, clearTimeout, setInterval, setTimeout } from "./timers.ts";
+import { provideTransfer } from "./transfer.ts";
 import { isURL, URL } from "./url.ts";
 import { isURLSearchParams, URLSearchParams } from "./url-search-params.ts";
 
@@ -108,9 +110,8 @@ const operations = {
 /** Interfaces that a Worker's first use brings in, by the part that holds them (see part.ts). */
 const lazyInterfaces: Readonly<Record<string, string>> = {
   CryptoKey: "crypto",
-  Cache: "cache",
-  CacheStorage: "cache",
-  caches: "cache",
+  MessageChannel: "messaging",
+  MessagePort: "messaging",
   CompressionStream: "compression",
   DecompressionStream: "compression",
   URLPattern: "url-pattern",
@@ -149,6 +150,10 @@ function defineAll(scope: object, members: Readonly<Record<string, unknown>>, en
   }
 }
 
+function messaging(): typeof import("../parts/messaging.ts") {
+  return part("messaging");
+}
+
 /** What a Worker's config decides about its global scope. */
 export interface ScopeOptions {
   /** `eval` and `new Function` make code of text. */
@@ -178,6 +183,10 @@ export function installGlobals(scope: Record<string, unknown>): void {
   refuseToClone("URLSearchParams", isURLSearchParams);
   refuseToClone("ReadableStream", isReadableStream);
   refuseToClone("WritableStream", isWritableStream);
+  refuseToClone("TransformStream", isTransformStream);
+  provideTransfer(isReadableStream, (stream) => new (messaging().ReadableMove)(stream));
+  provideTransfer(isWritableStream, (stream) => new (messaging().WritableMove)(stream));
+  provideTransfer(isTransformStream, (stream) => new (messaging().TransformMove)(stream));
   defineAll(scope, interfaces, false);
   defineLazy(scope, lazyInterfaces);
   defineAll(scope, operations, true);

@@ -280,6 +280,15 @@ class UserTransformer implements TransformAlgorithms {
   }
 }
 
+export let isTransformStream: (value: unknown) => value is TransformStream;
+/** Both sides, whatever the properties of the public object say. */
+export let transformSides: (stream: TransformStream) => {
+  readonly readable: ReadableStream;
+  readonly writable: WritableStream;
+};
+/** A public stream over two sides that there are already. */
+export let makeTransform: (readable: ReadableStream, writable: WritableStream) => TransformStream;
+
 /** Streams §6.2. */
 export class TransformStream {
   readonly #readable: ReadableStream;
@@ -290,6 +299,11 @@ export class TransformStream {
     writableStrategy?: QueuingStrategy,
     readableStrategy?: QueuingStrategy,
   ) {
+    if (transformer === (internal as unknown)) {
+      this.#readable = writableStrategy as unknown as ReadableStream;
+      this.#writable = readableStrategy as unknown as WritableStream;
+      return;
+    }
     if (transformer !== undefined && !isObject(transformer)) {
       throw new TypeError("cannot make a TransformStream: transformer is not an object");
     }
@@ -309,6 +323,13 @@ export class TransformStream {
 
   get writable(): WritableStream {
     return this.#writable;
+  }
+
+  static {
+    isTransformStream = (value): value is TransformStream => isObject(value) && #readable in value;
+    transformSides = (stream) => ({ readable: stream.#readable, writable: stream.#writable });
+    makeTransform = (readable, writable) =>
+      new TransformStream(internal as never, readable as never, writable as never);
   }
 }
 
