@@ -12,13 +12,14 @@ const sharedNamespace = "sluice-shared";
 const partNamespace = "sluice-part";
 const packageNamespace = "sluice-package";
 
-/** What npm packages of Node's modules find when they ask for others: the part, and its export. */
-const nodeModules: Readonly<Record<string, readonly [part: string, member: string]>> = {
-  buffer: ["node-buffer", "buffer"],
-  events: ["node-events", "EventEmitter"],
-  "process/": ["node-process", "process"],
-  string_decoder: ["node-string_decoder", "stringDecoder"],
-  "string_decoder/": ["node-string_decoder", "stringDecoder"],
+/** What npm packages in parts find when they ask for Node's modules and what stands in for its globals. */
+const packages: Readonly<Record<string, string>> = {
+  "abort-controller": "{ AbortController: globalThis.AbortController, AbortSignal: globalThis.AbortSignal }",
+  buffer: '__load("node-buffer").buffer',
+  events: '__load("node-events").EventEmitter',
+  "process/": '__load("node-process").process',
+  string_decoder: '__load("node-string_decoder").stringDecoder',
+  "string_decoder/": '__load("node-string_decoder").stringDecoder',
 };
 
 /** Parts whose own waits keep the Worker's asynchronous context, since they call it back. */
@@ -135,13 +136,12 @@ export class PartsBundler {
           this.#shared.add(path);
           return { path, namespace: sharedNamespace, sideEffects: false };
         });
-        build.onResolve({ filter: /^[a-z_]+\/?$/ }, ({ path }) =>
-          Object.hasOwn(nodeModules, path) ? { path, namespace: packageNamespace } : undefined,
+        build.onResolve({ filter: /^[a-z_-]+\/?$/ }, ({ path }) =>
+          Object.hasOwn(packages, path) ? { path, namespace: packageNamespace } : undefined,
         );
-        build.onLoad({ filter: /.*/, namespace: packageNamespace }, ({ path }) => {
-          const [part, member] = nodeModules[path] ?? [];
-          return { contents: `module.exports = __load(${JSON.stringify(part)}).${member};` };
-        });
+        build.onLoad({ filter: /.*/, namespace: packageNamespace }, ({ path }) => ({
+          contents: `module.exports = ${packages[path]};`,
+        }));
         build.onLoad({ filter: /.*/, namespace: sharedNamespace }, ({ path }) => ({
           contents: this.#proxy(path, `__shared(${JSON.stringify(this.#id(path))})`),
         }));

@@ -1,0 +1,430 @@
+import { util } from "../parts/node-util.ts";
+import { isDeepEqual } from "./deep-equal.ts";
+import { invalidType, nodeError } from "./errors.ts";
+
+type AnyFunction = (...parameters: unknown[]) => unknown;
+
+interface FailureOptions {
+  message?: string | undefined;
+  actual?: unknown;
+  expected?: unknown;
+  operator?: string;
+  stackStartFn?: unknown;
+}
+
+const phrases: Readonly<Record<string, string>> = {
+  strictEqual: "Expected values to be strictly equal:",
+  deepStrictEqual: "Expected values to be strictly deep-equal:",
+  deepEqual: "Expected values to be loosely deep-equal:",
+  partialDeepStrictEqual: "Expected values to be partially and strictly deep-equal:",
+  notStrictEqual: 'Expected "actual" to be strictly unequal to:',
+  notDeepStrictEqual: 'Expected "actual" not to be strictly deep-equal to:',
+  notDeepEqual: 'Expected "actual" not to be loosely deep-equal to:',
+};
+
+function shown(value: unknown): string {
+  return util.inspect(value, {
+    compact: false,
+    customInspect: false,
+    depth: 1000,
+    maxArrayLength: Infinity,
+    showHidden: false,
+    showProxy: false,
+    sorted: true,
+    getters: true,
+  });
+}
+
+/** Lines with `+` are of the actual value alone, those with `-` of the expected one. */
+function difference(actual: string, expected: string): string {
+  const [one, other] = [actual.split("\n"), expected.split("\n")];
+  if (one.length * other.length > 1_000_000) return `+ ${actual}\n- ${expected}`;
+  const lengths = Array.from({ length: one.length + 1 }, () => new Uint32Array(other.length + 1));
+  for (let i = one.length - 1; i >= 0; i--) {
+    for (let k = other.length - 1; k >= 0; k--) {
+      const [row, below] = [lengths[i] as Uint32Array, lengths[i + 1] as Uint32Array];
+      row[k] =
+        one[i] === other[k]
+          ? (below[k + 1] as number) + 1
+          : Math.max(below[k] as number, row[k + 1] as number);
+    }
+  }
+  const lines: string[] = [];
+  let [i, k] = [0, 0];
+  while (i < one.length || k < other.length) {
+    if (i < one.length && k < other.length && one[i] === other[k]) {
+      lines.push(`  ${one[i++]}`);
+      k++;
+    } else if (
+      i < one.length &&
+      (k === other.length ||
+        ((lengths[i + 1] as Uint32Array)[k] as number) >= ((lengths[i] as Uint32Array)[k + 1] as number))
+    )
+      lines.push(`+ ${one[i++]}`);
+    else lines.push(`- ${other[k++]}`);
+  }
+  return lines.join("\n");
+}
+
+function explain(actual: unknown, expected: unknown, operator: string): string {
+  const phrase = phrases[operator];
+  if (phrase === undefined) {
+    if (operator === "==" || operator === "!=")
+      return `${util.inspect(actual)} ${operator} ${util.inspect(expected)}`;
+    return `${util.inspect(actual)} ${operator} ${util.inspect(expected)}`;
+  }
+  if (operator.startsWith("not")) {
+    const text = shown(actual);
+    return `${phrase}${text.includes("\n") || text.length > 5 ? "\n\n" : " "}${text}${text.includes("\n") ? "\n" : ""}`;
+  }
+  const [one, other] = [shown(actual), shown(expected)];
+  const simple = (value: unknown): boolean =>
+    (typeof value !== "object" || value === null) && typeof value !== "function";
+  if (
+    operator === "strictEqual" &&
+    simple(actual) &&
+    simple(expected) &&
+    !one.includes("\n") &&
+    !other.includes("\n") &&
+    one.length + other.length < 80
+  )
+    return `${phrase}\n\n${one} !== ${other}\n`;
+  if (one === other)
+    return operator === "strictEqual"
+      ? `Values have same structure but are not reference-equal:\n\n${one}\n`
+      : `${phrase}\n\n${one}\n`;
+  return `${phrase}\n+ actual - expected\n\n${difference(one, other)}\n`;
+}
+
+export class AssertionError extends Error {
+  readonly code = "ERR_ASSERTION";
+  readonly generatedMessage: boolean;
+  readonly actual: unknown;
+  readonly expected: unknown;
+  readonly operator: string;
+
+  constructor(options: FailureOptions) {
+    if (options === null || typeof options !== "object")
+      throw invalidType("options", "of type object", options);
+    const operator = options.operator ?? "fail";
+    super(
+      options.message === undefined
+        ? explain(options.actual, options.expected, operator)
+        : String(options.message),
+    );
+    this.generatedMessage = options.message === undefined;
+    Object.defineProperty(this, "name", { value: "AssertionError", writable: true, configurable: true });
+    this.actual = options.actual;
+    this.expected = options.expected;
+    this.operator = operator;
+    const traced = Error as { captureStackTrace?(target: object, from?: unknown): void };
+    traced.captureStackTrace?.(this, options.stackStartFn);
+  }
+
+  override toString(): string {
+    return `${this.name} [${this.code}]: ${this.message}`;
+  }
+}
+
+function fail(options: FailureOptions & { message?: unknown }): never {
+  const { message } = options;
+  if (message instanceof Error) throw message;
+  throw new AssertionError(options as FailureOptions);
+}
+
+function demandTwo(count: number): void {
+  if (count < 2)
+    throw nodeError(TypeError, "ERR_MISSING_ARGS", 'The "actual" and "expected" arguments must be specified');
+}
+
+function ok(value?: unknown, message?: unknown): void {
+  if (value) return;
+  const generated =
+    arguments.length === 0
+      ? "No value argument passed to `assert.ok()`"
+      : "The expression evaluated to a falsy value";
+  if (message instanceof Error) throw message;
+  const failure = new AssertionError({
+    message: message === undefined ? generated : String(message),
+    actual: value,
+    expected: true,
+    operator: "==",
+    stackStartFn: ok,
+  });
+  Object.defineProperty(failure, "generatedMessage", { value: message === undefined });
+  throw failure;
+}
+
+type Compare = (actual: unknown, expected: unknown) => boolean;
+
+function comparing(
+  operator: string,
+  holds: Compare,
+): (actual: unknown, expected: unknown, message?: unknown) => void {
+  const check = {
+    [operator](actual: unknown, expected: unknown, message?: unknown): void {
+      demandTwo(arguments.length);
+      if (!holds(actual, expected))
+        fail({
+          actual,
+          expected,
+          message: message as string,
+          operator: names[operator] ?? operator,
+          stackStartFn: check,
+        });
+    },
+  }[operator] as (actual: unknown, expected: unknown, message?: unknown) => void;
+  return check;
+}
+
+const names: Readonly<Record<string, string>> = { equal: "==", notEqual: "!=" };
+// biome-ignore lint/suspicious/noDoubleEquals: that is what loose equality is.
+const loose: Compare = (a, b) => a == b || (Number.isNaN(a) && Number.isNaN(b));
+
+function describes(error: unknown, expected: unknown, message: unknown, from: unknown): void {
+  if (expected === undefined) return;
+  if (typeof expected === "function") {
+    if (expected.prototype !== undefined && error instanceof expected) return;
+    if (Object.prototype.isPrototypeOf.call(Error, expected)) {
+      fail({
+        actual: error,
+        expected,
+        message: (message ??
+          `The error is expected to be an instance of "${expected.name}". Received ${util.inspect(error)}`) as string,
+        operator: "throws",
+        stackStartFn: from,
+      });
+    }
+    if (Reflect.apply(expected, {}, [error]) !== true) {
+      fail({
+        actual: error,
+        expected,
+        message: (message ??
+          `The ${expected.name ? `"${expected.name}" ` : ""}validation function is expected to return "true". Received ${util.inspect(false)}`) as string,
+        operator: "throws",
+        stackStartFn: from,
+      });
+    }
+    return;
+  }
+  if (expected instanceof RegExp) {
+    if (expected.test(String(error))) return;
+    fail({
+      actual: error,
+      expected,
+      message: (message ??
+        `The input did not match the regular expression ${util.inspect(expected)}. Input:\n\n${util.inspect(String(error))}\n`) as string,
+      operator: "throws",
+      stackStartFn: from,
+    });
+  }
+  if (typeof error !== "object" || error === null)
+    fail({ actual: error, expected, message: message as string, operator: "throws", stackStartFn: from });
+  const keys = Object.keys(expected as object);
+  if (expected instanceof Error) keys.push("name", "message");
+  else if (keys.length === 0)
+    throw nodeError(
+      TypeError,
+      "ERR_INVALID_ARG_VALUE",
+      "The argument 'error' may not be an empty object. Received {}",
+    );
+  for (const key of keys) {
+    const wanted = (expected as Record<string, unknown>)[key];
+    const found = (error as Record<string, unknown>)[key];
+    if (typeof found === "string" && wanted instanceof RegExp && wanted.test(found)) continue;
+    if (key in (error as object) && isDeepEqual(found, wanted, "strict")) continue;
+    const pick = (source: object): object =>
+      Object.fromEntries(
+        keys
+          .filter((name) => name in source)
+          .map((name) => [name, (source as Record<string, unknown>)[name]]),
+      );
+    if (message instanceof Error) throw message;
+    const failure = new AssertionError({
+      actual: pick(error as object),
+      expected: pick(expected as object),
+      message: message as string | undefined,
+      operator: "deepStrictEqual",
+      stackStartFn: from,
+    });
+    Object.defineProperties(failure, {
+      actual: { value: error },
+      expected: { value: expected },
+      operator: { value: "throws" },
+    });
+    throw failure;
+  }
+}
+
+const nothing = Symbol("nothing was thrown");
+
+function thrownBy(run: unknown): unknown {
+  if (typeof run !== "function") throw invalidType("fn", "of type function", run);
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return nothing;
+}
+
+async function rejectionOf(run: unknown): Promise<unknown> {
+  let promise = run;
+  if (typeof run === "function") {
+    promise = run();
+    if (typeof (promise as Promise<unknown>)?.then !== "function")
+      throw nodeError(
+        TypeError,
+        "ERR_INVALID_RETURN_VALUE",
+        `Expected instance of Promise to be returned from the "promiseFn" function but got ${typeof promise}.`,
+      );
+  } else if (typeof (run as Promise<unknown>)?.then !== "function") {
+    throw invalidType("promiseFn", "of type function or an instance of Promise", run);
+  }
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  return nothing;
+}
+
+function expectError(
+  thrown: unknown,
+  expected: unknown,
+  message: unknown,
+  operator: string,
+  from: unknown,
+): void {
+  const [wanted, text] = typeof expected === "string" ? [undefined, expected] : [expected, message];
+  if (thrown === nothing) {
+    const name = typeof wanted === "function" && wanted.name ? ` (${wanted.name})` : "";
+    const detail = text === undefined ? "." : `: ${String(text)}`;
+    fail({
+      actual: undefined,
+      expected: wanted,
+      operator,
+      message: `Missing expected ${operator === "rejects" ? "rejection" : "exception"}${name}${detail}`,
+      stackStartFn: from,
+    });
+  }
+  describes(thrown, wanted, text, from);
+}
+
+function expectNone(
+  thrown: unknown,
+  expected: unknown,
+  message: unknown,
+  operator: string,
+  from: unknown,
+): void {
+  if (thrown === nothing) return;
+  const [wanted, text] = typeof expected === "string" ? [undefined, expected] : [expected, message];
+  if (
+    wanted === undefined ||
+    (typeof wanted === "function" && thrown instanceof wanted) ||
+    (wanted instanceof RegExp && wanted.test(String(thrown)))
+  ) {
+    fail({
+      actual: thrown,
+      expected: wanted,
+      operator,
+      message: `Got unwanted ${operator === "doesNotReject" ? "rejection" : "exception"}${text === undefined ? "." : `: ${String(text)}`}\nActual message: "${(thrown as Error)?.message}"`,
+      stackStartFn: from,
+    });
+  }
+  throw thrown;
+}
+
+const checks = {
+  AssertionError,
+  deepEqual: comparing("deepEqual", (a, b) => isDeepEqual(a, b, "loose")),
+  deepStrictEqual: comparing("deepStrictEqual", (a, b) => isDeepEqual(a, b, "strict")),
+  async doesNotReject(run: unknown, expected?: unknown, message?: unknown): Promise<void> {
+    expectNone(await rejectionOf(run), expected, message, "doesNotReject", checks.doesNotReject);
+  },
+  doesNotThrow(run: unknown, expected?: unknown, message?: unknown): void {
+    expectNone(thrownBy(run), expected, message, "doesNotThrow", checks.doesNotThrow);
+  },
+  doesNotMatch(text: unknown, pattern: RegExp, message?: unknown): void {
+    match(text, pattern, message, false);
+  },
+  equal: comparing("equal", loose),
+  fail(message?: unknown): never {
+    if (message instanceof Error) throw message;
+    const failure = new AssertionError({
+      message: message === undefined ? "Failed" : String(message),
+      operator: "fail",
+      stackStartFn: checks.fail,
+    });
+    Object.defineProperty(failure, "generatedMessage", { value: message === undefined });
+    throw failure;
+  },
+  ifError(value: unknown): void {
+    if (value === null || value === undefined) return;
+    const text = value instanceof Error ? value.message || value.name : util.inspect(value);
+    fail({
+      actual: value,
+      expected: null,
+      operator: "ifError",
+      message: `ifError got unwanted exception: ${text}`,
+      stackStartFn: checks.ifError,
+    });
+  },
+  match(text: unknown, pattern: RegExp, message?: unknown): void {
+    match(text, pattern, message, true);
+  },
+  notDeepEqual: comparing("notDeepEqual", (a, b) => !isDeepEqual(a, b, "loose")),
+  notDeepStrictEqual: comparing("notDeepStrictEqual", (a, b) => !isDeepEqual(a, b, "strict")),
+  notEqual: comparing("notEqual", (a, b) => !loose(a, b)),
+  notStrictEqual: comparing("notStrictEqual", (a, b) => !Object.is(a, b)),
+  ok,
+  partialDeepStrictEqual: comparing("partialDeepStrictEqual", (a, b) => isDeepEqual(a, b, "partial")),
+  async rejects(run: unknown, expected?: unknown, message?: unknown): Promise<void> {
+    expectError(await rejectionOf(run), expected, message, "rejects", checks.rejects);
+  },
+  strictEqual: comparing("strictEqual", Object.is),
+  throws(run: unknown, expected?: unknown, message?: unknown): void {
+    expectError(thrownBy(run), expected, message, "throws", checks.throws);
+  },
+};
+
+function match(text: unknown, pattern: RegExp, message: unknown, wanted: boolean): void {
+  if (!(pattern instanceof RegExp)) throw invalidType("regexp", "an instance of RegExp", pattern);
+  if (typeof text === "string" && pattern.test(text) === wanted) return;
+  if (message instanceof Error) throw message;
+  const reason =
+    typeof text !== "string"
+      ? `The "string" argument must be of type string. Received type ${typeof text} (${util.inspect(text)})`
+      : `The input ${wanted ? "did not match" : "was expected to not match"} the regular expression ${util.inspect(pattern)}. Input:\n\n${util.inspect(text)}\n`;
+  const failure = new AssertionError({
+    message: message === undefined ? reason : String(message),
+    actual: text,
+    expected: pattern,
+    operator: wanted ? "match" : "doesNotMatch",
+    stackStartFn: wanted ? checks.match : checks.doesNotMatch,
+  });
+  Object.defineProperty(failure, "generatedMessage", { value: message === undefined });
+  throw failure;
+}
+
+/** node:assert. A function that is its own `ok`. */
+export const assert: AnyFunction & Record<string, unknown> = Object.assign(function assert(
+  ...parameters: unknown[]
+): void {
+  Reflect.apply(ok, undefined, parameters);
+}, checks) as never;
+export const strict: AnyFunction & Record<string, unknown> = Object.assign(
+  function strict(...parameters: unknown[]): void {
+    Reflect.apply(ok, undefined, parameters);
+  },
+  checks,
+  {
+    deepEqual: checks.deepStrictEqual,
+    equal: checks.strictEqual,
+    notDeepEqual: checks.notDeepStrictEqual,
+    notEqual: checks.notStrictEqual,
+  },
+) as never;
+assert["strict"] = strict;
+strict["strict"] = strict;

@@ -1,0 +1,1 @@
+export { diagnosticsChannel } from "../node/diagnostics-channel.ts";

@@ -1,0 +1,1 @@
+export { querystring } from "../node/querystring.ts";

@@ -1,0 +1,1 @@
+export { stringDecoder } from "../node/string-decoder.ts";

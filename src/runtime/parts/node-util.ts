@@ -1,0 +1,1 @@
+export { types, util } from "../node/util.ts";
