@@ -30,6 +30,14 @@ test("keys that nothing refers to any more make room for others", async () => {
   for (let i = 0; i < 4; i++) assert.deepEqual(await run(code, { cpuMs: 1000 }), [32, 32, 32]);
 });
 
+test("streams that are never closed make room for others", async () => {
+  const code = `export default { async fetch() {
+    for (let i = 0; i < 900; i++) await new crypto.DigestStream("SHA-1").getWriter().write("x");
+    return Response.json("done");
+  } };`;
+  for (let i = 0; i < 3; i++) assert.equal(await run(code, { cpuMs: 1000 }), "done");
+});
+
 test("a Worker keeps only so many keys, and is told", async () => {
   const code = `export default { async fetch() {
     const raw = new Uint8Array(16);

@@ -7,8 +7,12 @@ const MAX_KEYS = 8192;
 const MAX_HASHES = 1024;
 /** Bytes of a key or hash beside its material. */
 const OVERHEAD = 512;
-/** The guest's garbage is collected after so many new keys: only then it knows which of them nobody uses any more. */
-const COLLECT_AFTER = 1024;
+/**
+ * The guest's garbage is collected after so many new keys, or bytes of them: only then it knows which of them nobody uses
+ * any more. A collection takes 2 ms for a small heap, and more than 100 for a large one.
+ */
+const COLLECT_AFTER = MAX_KEYS / 2;
+const COLLECT_AFTER_BYTES = 4 * 1024 * 1024;
 
 /** The members that all algorithms of keys have, and those of some. */
 export interface KeyAlgorithm {
@@ -34,13 +38,10 @@ export class CryptoKeys {
   readonly #hashes: Map<number, Hash> = new Map();
   #last = 0;
   #sinceCollection = 0;
+  #bytesSinceCollection = 0;
 
   constructor(scope: CallScope) {
     this.#scope = scope;
-  }
-
-  get size(): number {
-    return this.#keys.size + this.#hashes.size;
   }
 
   /** @throws CallFailure when there is none: the guest's runtime does not ask for one that it gave back. */
@@ -55,17 +56,19 @@ export class CryptoKeys {
     return kept;
   }
 
-  /** Keeps a key. @returns what the guest knows of it, without its material. */
-  add(key: webcrypto.CryptoKey, secret: KeyObject | null = null): object {
-    if (this.#keys.size >= MAX_KEYS || !this.#scope.buffer.take(sizeOf(key))) {
+  /**
+   * Keeps a key.
+   *
+   * @returns what the guest knows of it, without its material; and whether it is time to tell which keys are unused.
+   */
+  add(key: webcrypto.CryptoKey, secret: KeyObject | null = null): { readonly id: number } {
+    const size = sizeOf(key);
+    if (this.#keys.size >= MAX_KEYS || !this.#scope.buffer.take(size)) {
       throw new CallFailure("OperationError", `cannot keep the key: ${this.#keys.size} are kept already`);
     }
     const id = ++this.#last;
     this.#keys.set(id, { key, secret });
-    if (++this.#sinceCollection >= COLLECT_AFTER) {
-      this.#sinceCollection = 0;
-      this.#scope.collect();
-    }
+    const sweep = this.#collects(size);
     const { publicExponent } = key.algorithm as KeyAlgorithm;
     const algorithm =
       publicExponent === undefined
@@ -73,19 +76,33 @@ export class CryptoKeys {
         : { ...key.algorithm, publicExponent: Array.from(publicExponent) };
     const { type, extractable, usages } = key;
     const { name } = key.algorithm;
-    return { id, type, extractable, name, algorithm: JSON.stringify(algorithm), usages };
+    const described = { id, type, extractable, name, algorithm: JSON.stringify(algorithm), usages, sweep };
+    return described;
   }
 
-  /** The hash of that number, which the guest chose; begun when there is none. */
-  hash(id: number, begin: () => Hash): Hash {
-    const known = this.#hashes.get(id);
-    if (known !== undefined) return known;
+  /** The hash of that number, which the guest chose; undefined when it has not begun. */
+  hash(id: number): Hash | undefined {
+    return this.#hashes.get(id);
+  }
+
+  /** Keeps a hash that begins. @returns whether it is time for the guest to tell which ones are unused. */
+  addHash(id: number, hash: Hash): boolean {
     if (this.#hashes.size >= MAX_HASHES || !this.#scope.buffer.take(OVERHEAD)) {
       throw new CallFailure("OperationError", `cannot digest: ${this.#hashes.size} streams are open already`);
     }
-    const hash = begin();
     this.#hashes.set(id, hash);
-    return hash;
+    return this.#collects((COLLECT_AFTER_BYTES * 2) / MAX_HASHES);
+  }
+
+  /** Counts something new of so many bytes, and collects the guest's garbage when it is time. */
+  #collects(size: number): boolean {
+    this.#bytesSinceCollection += size;
+    if (++this.#sinceCollection < COLLECT_AFTER && this.#bytesSinceCollection < COLLECT_AFTER_BYTES)
+      return false;
+    this.#sinceCollection = 0;
+    this.#bytesSinceCollection = 0;
+    this.#scope.collect();
+    return true;
   }
 
   /** @param id of a key; negative of a hash. */

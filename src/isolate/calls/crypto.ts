@@ -187,16 +187,19 @@ export class CryptoCalls {
   #hash(request: CryptoRequest): CallResult {
     const id = request.integer("hash") ?? 0;
     if (id >= 0) throw new CallFailure("OperationError", "cannot digest: the stream has no number");
-    const hash = this.#keys.hash(id, () => {
+    let hash = this.#keys.hash(id);
+    let sweep = false;
+    if (hash === undefined) {
       const name = request.text("name");
       const algorithm = Object.hasOwn(streamed, name) ? streamed[name] : undefined;
       if (algorithm === undefined) {
         throw new CallFailure("NotSupportedError", "cannot digest: not as a stream with this algorithm");
       }
-      return createHash(algorithm);
-    });
+      hash = createHash(algorithm);
+      sweep = this.#keys.addHash(id, hash);
+    }
     hash.update(request.bytes("data"));
-    if (!request.flag("last")) return new CallResult("");
+    if (!request.flag("last")) return new CallResult(sweep ? "sweep" : "");
     this.#keys.drop(id);
     return new CallResult("", hash.digest());
   }
@@ -232,7 +235,12 @@ export class CryptoCalls {
   #keysOf(made: types.CryptoKey | Pair): CallResult {
     if (!("privateKey" in made)) return new CallResult(JSON.stringify(this.#keys.add(made)));
     const publicKey = this.#keys.add(made.publicKey);
-    return new CallResult(JSON.stringify({ publicKey, privateKey: this.#keys.add(made.privateKey) }));
+    try {
+      return new CallResult(JSON.stringify({ publicKey, privateKey: this.#keys.add(made.privateKey) }));
+    } catch (error) {
+      this.#keys.drop(publicKey.id);
+      throw error;
+    }
   }
 
   #threaded(

@@ -1,4 +1,4 @@
-import { unwatch, watch } from "./crypto-key.ts";
+import { sweepNext, unwatch, watch } from "./crypto-key.ts";
 import { normalize, toIdentifier } from "./crypto-normalize.ts";
 import { CryptoRequest } from "./crypto-request.ts";
 import { viewBytes } from "./encoding.ts";
@@ -70,7 +70,10 @@ class StreamedHash {
     return request
       .set("last", isLast)
       .bytes("data", data)
-      .send((_text, bytes) => viewBuffer(bytes));
+      .send((text, bytes) => {
+        if (text === "sweep") sweepNext();
+        return viewBuffer(bytes);
+      });
   }
 }
 

@@ -19,6 +19,8 @@ interface Description {
   /** JSON, of which each CryptoKey gets an object of its own. */
   readonly algorithm: string;
   readonly usages: readonly string[];
+  /** The garbage was just collected: it is time to look which keys are unused. */
+  readonly sweep: boolean;
 }
 
 /** A key on the host. Several CryptoKeys share it when one is cloned; the host lets go of it after the last. */
@@ -38,6 +40,7 @@ export class KeyHandle {
     this.algorithm = described.algorithm;
     this.usages = described.usages;
     watch(this);
+    if (described.sweep) sweepNext();
   }
 
   allows(usage: string): boolean {
@@ -58,13 +61,18 @@ interface Kept {
  */
 const watched: Record<number, WeakRef<Kept>> = ObjectCreate(null) as Record<number, WeakRef<Kept>>;
 let sinceSweep = 0;
-/** Looking at all costs some microseconds for each one that is kept. */
-const SWEEP_AFTER = 256;
+/** Looking at all takes as long as making a few keys. */
+const SWEEP_AFTER = 1024;
 
 /** The host is told when `kept` is no longer reachable. */
 export function watch(kept: Kept): void {
   watched[kept.id] = new WeakRefNative(kept);
   sinceSweep++;
+}
+
+/** The host has just collected the garbage: the next request tells it what is unused. */
+export function sweepNext(): void {
+  sinceSweep = SWEEP_AFTER;
 }
 
 /** The host has let go of it already. */
