@@ -114,6 +114,7 @@ const lazyInterfaces: Readonly<Record<string, string>> = {
   MessagePort: "messaging",
   CompressionStream: "compression",
   DecompressionStream: "compression",
+  HTMLRewriter: "html-rewriter",
   URLPattern: "url-pattern",
 };
 
