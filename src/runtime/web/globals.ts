@@ -115,6 +115,7 @@ const lazyInterfaces: Readonly<Record<string, string>> = {
   CompressionStream: "compression",
   DecompressionStream: "compression",
   HTMLRewriter: "html-rewriter",
+  EventSource: "event-source",
   URLPattern: "url-pattern",
 };
 
