@@ -109,6 +109,9 @@ const operations = {
 
 /** Interfaces that a Worker's first use brings in, by the part that holds them (see part.ts). */
 const lazyInterfaces: Readonly<Record<string, string>> = {
+  Cache: "cache",
+  CacheStorage: "cache",
+  caches: "cache",
   CryptoKey: "crypto",
   MessageChannel: "messaging",
   MessagePort: "messaging",
