@@ -127,7 +127,7 @@ export class AssertionError extends Error {
 }
 
 function fail(options: FailureOptions & { message?: unknown }): never {
-  const { message } = options;
+  const message: unknown = options.message;
   if (message instanceof Error) throw message;
   throw new AssertionError(options as FailureOptions);
 }

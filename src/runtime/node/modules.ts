@@ -11,6 +11,7 @@ const places: Readonly<Record<string, readonly [part: string, member: string]>> 
   buffer: ["node-buffer", "buffer"],
   console: ["node-system", "nodeConsole"],
   constants: ["node-system", "constants"],
+  crypto: ["node-crypto", "crypto"],
   diagnostics_channel: ["node-diagnostics_channel", "diagnosticsChannel"],
   events: ["node-events", "EventEmitter"],
   fs: ["node-system", "fs"],
