@@ -79,23 +79,35 @@ test("work of a Worker that has ended leaves nothing waiting", async () => {
   while (threads.size > 0) await new Promise((resolve) => setImmediate(resolve));
 });
 
-test("guests take turns on the threads", async () => {
-  const shared = new Threads(1);
+test("guests take turns on the threads, and none has them all", async () => {
   const order: string[] = [];
   const ends: (() => void)[] = [];
-  const add = (guest: object, name: string): void =>
-    shared.add(guest, () => {
+  const add = (to: Threads, guest: object, name: string): void =>
+    to.add(guest, () => {
       order.push(name);
       return name === "dropped" ? null : new Promise((resolve) => ends.push(resolve));
     });
+  const settle = async (from: Threads): Promise<void> => {
+    while (from.size > 0) {
+      ends.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
   const [greedy, other] = [{}, {}];
-  for (const name of ["a1", "a2", "a3"]) add(greedy, name);
-  for (const name of ["dropped", "b1"]) add(other, name);
-  while (shared.size > 0) {
-    ends.shift()?.();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  const single = new Threads(1, 1);
+  for (const name of ["a1", "a2", "a3"]) add(single, greedy, name);
+  for (const name of ["dropped", "b1"]) add(single, other, name);
+  await settle(single);
   assert.deepEqual(order, ["a1", "a2", "dropped", "a3", "b1"]);
+
+  order.length = 0;
+  const shared = new Threads(3, 2);
+  for (const name of ["a1", "a2", "a3"]) add(shared, greedy, name);
+  assert.deepEqual(order, ["a1", "a2"]);
+  add(shared, other, "b1");
+  assert.deepEqual(order, ["a1", "a2", "b1"]);
+  await settle(shared);
+  assert.deepEqual(order, ["a1", "a2", "b1", "a3"]);
 });
 
 test("a request that a guest made up is refused, and none comes to another guest's keys", async () => {
