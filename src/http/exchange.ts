@@ -27,6 +27,8 @@ export interface StreamSink extends BodySink {
 export interface ByteStream {
   readonly readable: BodySource;
   readonly writable: StreamSink;
+  /** Certificates (PEM) that whoever opened it trusts in place of the system's, for TLS that is started on it. */
+  readonly trust?: readonly string[];
 }
 
 /** What a service leaves with an exchange so that it hears of its early end. */

@@ -147,6 +147,9 @@ export function boot(
           env,
           waitUntil: (promise: unknown) => dispatcher.waitUntil(promise),
         },
+        sockets: {
+          connect: (address: unknown, options?: unknown) => outbound.connect(0, address, options),
+        },
         ...nodeProvisions(globalThis as unknown as Record<string, unknown>, env),
         asset: (index: number, kind: string): unknown =>
           kind === "wasm" ? new WebAssembly.Module(buffers[index] as ArrayBuffer) : buffers[index],

@@ -1,4 +1,5 @@
 import { rpcOutSizes } from "./rpc-ops.ts";
+import { socketOutSizes } from "./socket-ops.ts";
 
 /**
  * The bridge's records. A batch is a run of 32-bit integers in shared memory, one string, and a window of bytes in shared
@@ -56,7 +57,7 @@ export const OUT_FAILED = 2;
 export const OUT_DONE = 3;
 /** fetch, exchange (0: not known), binding, kind, ref, lengthHigh, lengthLow, lenMethod, lenUrl, lenHeaders, lenText */
 export const OUT_FETCH = 4;
-/** fetch, exchange (0: not known), binding, out (its writable side), lenAddress */
+/** fetch, exchange (0: not known), binding, out (its writable side), secure (see socket-ops.ts), lenAddress */
 export const OUT_CONNECT = 5;
 /** fetch */
 export const OUT_ABORT_FETCH = 6;
@@ -95,8 +96,9 @@ export const OUT_WAIT_UNTIL = 22;
 
 /** Number of integer fields of each record from the guest, by op code. */
 export const outSizes: readonly number[] = Object.assign(
-  [0, 9, 4, 1, 11, 5, 1, 1, 1, 1, 1, 3, 3, 1, 2, 2, 1, 2, 3, 5, 2, 2, 1],
+  [0, 9, 4, 1, 11, 6, 1, 1, 1, 1, 1, 3, 3, 1, 2, 2, 1, 2, 3, 5, 2, 2, 1],
   rpcOutSizes,
+  socketOutSizes,
 );
 
 // Kinds of body; `ref` and the length mean what stands beside each.

@@ -1,12 +1,16 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
 import type { ByteStream, ClientFacts } from "../../http/exchange.ts";
+import { type SecureOwner, SecureStream } from "../../net/secure-stream.ts";
+import { TimerWheel } from "../../net/timer-wheel.ts";
 import type { Tunnel } from "../../services/service.ts";
 import * as wire from "../../wire/ops.ts";
+import { SECURE_LATER, SECURE_ON } from "../../wire/socket-ops.ts";
+import { Detachable } from "./detachable.ts";
 import type { GuestOut } from "./guest-out.ts";
 import type { Session } from "./session.ts";
 
 /** A stream of bytes that a Worker opens through a binding, or hands on to a client's tunnel untouched. */
-export class GuestSocket implements Tunnel {
+export class GuestSocket implements Tunnel, SecureOwner {
   readonly id: number;
   /** The exchange on whose behalf it is opened, or 0 when that is not known. */
   readonly owner: number;
@@ -14,7 +18,15 @@ export class GuestSocket implements Tunnel {
   readonly port: number;
   readonly client: ClientFacts;
   readonly depth: number;
+  /** The youngest exchange when it was opened: without a known owner it ends when all up to this one are done. */
+  readonly epoch: number;
   onAbort: ((error: ProxyError) => void) | null = null;
+  /** See wire/socket-ops.ts. */
+  readonly #secure: number;
+  #handshake: SecureStream | null = null;
+  /** The socket that goes on with TLS. */
+  #next: { readonly socket: GuestSocket; readonly host: string } | null = null;
+  #detachable: Detachable | null = null;
   readonly #session: Session;
   readonly #out: GuestOut;
   #stream: ByteStream | null = null;
@@ -24,6 +36,7 @@ export class GuestSocket implements Tunnel {
   #outOver = false;
   #joined: Tunnel | null = null;
   #refused: ProxyError | null = null;
+  #isEnded = false;
 
   constructor(
     session: Session,
@@ -33,6 +46,7 @@ export class GuestSocket implements Tunnel {
     client: ClientFacts,
     depth: number,
     out: GuestOut,
+    secure: number,
   ) {
     this.#session = session;
     this.id = id;
@@ -41,6 +55,8 @@ export class GuestSocket implements Tunnel {
     this.port = address.port;
     this.client = client;
     this.depth = depth;
+    this.epoch = session.lastIncoming;
+    this.#secure = secure;
     this.#out = out;
     out.onData = () => this.#startWriting();
     out.onOver = () => {
@@ -55,10 +71,65 @@ export class GuestSocket implements Tunnel {
   }
 
   accept(stream: ByteStream): void {
+    if (this.#isEnded) drop(stream);
+    else if (this.#secure === SECURE_ON) this.#startTls(stream, this.host);
+    else this.#use(stream);
+  }
+
+  onSecure(stream: ByteStream): void {
+    this.#handshake = null;
+    if (this.#isEnded) drop(stream);
+    else this.#use(stream);
+  }
+
+  onSecureError(error: ProxyError): void {
+    this.#handshake = null;
+    this.refuse(error);
+  }
+
+  /** Gives its connection to another socket, which goes on with TLS. @param host that the certificate must be for */
+  upgrade(socket: GuestSocket, host: string): void {
+    if (this.#refused !== null) {
+      socket.refuse(this.#refused);
+      return;
+    }
+    if (this.#secure !== SECURE_LATER || this.#next !== null || this.#joined !== null || this.#isEnded) {
+      socket.refuse(
+        new ProxyError("upstream_tls_failed", "cannot start TLS: the socket was not opened for it"),
+      );
+      return;
+    }
+    this.#next = { socket, host };
+    if (this.#stream === null) return;
+    const body = this.#heldBody;
+    const stream = (this.#detachable as Detachable).detach();
+    this.#session.bodies.get(body)?.cancel(handedOn());
+    this.#session.bodies.forget(body);
+    this.#leave();
+    socket.#startTls(stream, host);
+  }
+
+  #startTls(stream: ByteStream, host: string): void {
+    if (this.#isEnded) drop(stream);
+    else this.#handshake = new SecureStream(this, stream, host, TimerWheel.of(this.#session.owner.context));
+  }
+
+  #use(given: ByteStream): void {
+    let stream = given;
     if (this.#joined !== null) {
       this.#joined.accept(stream);
       this.#leave();
       return;
+    }
+    if (this.#next !== null) {
+      const { socket, host } = this.#next;
+      this.#leave();
+      socket.#startTls(stream, host);
+      return;
+    }
+    if (this.#secure === SECURE_LATER) {
+      this.#detachable = new Detachable(stream);
+      stream = this.#detachable;
     }
     this.#stream = stream;
     const held = this.#session.bodies.hold(stream.readable, 0, "socket");
@@ -76,7 +147,9 @@ export class GuestSocket implements Tunnel {
   }
 
   refuse(error: ProxyError): void {
+    if (this.#isEnded || this.#refused !== null) return;
     this.#refused = error;
+    this.#next?.socket.refuse(error);
     this.#session.socketRefused(this, error);
     if (this.#joined !== null) {
       this.#joined.refuse(error);
@@ -106,11 +179,29 @@ export class GuestSocket implements Tunnel {
     this.#leave();
   }
 
-  /** The isolate is gone. */
+  /** The isolate is gone, or the exchange that it belongs to is done. */
   end(error: ProxyError): void {
-    if (this.#joined !== null) return;
-    if (this.#stream === null) this.onAbort?.(error);
+    if (this.#joined !== null || this.#isEnded) return;
+    this.#isEnded = true;
+    this.#handshake?.abort();
+    if (this.#stream === null) {
+      this.onAbort?.(error);
+      return;
+    }
+    // What is still being written is broken off with the out.
+    if (this.#writing && !this.#outOver) this.#out.finish(error);
     else if (!this.#writing) this.#stream.writable.fail(error);
+    else this.#session.bodies.get(this.#heldBody)?.cancel(error);
+  }
+
+  /** The exchange that it belongs to is done: it ends with it, unless a tunnel has it. */
+  ownerDone(error: ProxyError): void {
+    if (this.#joined !== null) return;
+    const body = this.#heldBody;
+    this.end(error);
+    this.#session.bodies.get(body)?.cancel(error);
+    this.#session.bodies.forget(body);
+    this.#leave();
   }
 
   /** Both directions are over. */
@@ -133,6 +224,28 @@ export class GuestSocket implements Tunnel {
   }
 }
 
+/** A stream that came too late. */
+function drop(stream: ByteStream): void {
+  const error = new ProxyError("client_disconnected", "cannot use the connection: nobody waits for it");
+  stream.readable.cancel(error);
+  stream.writable.fail(error);
+}
+
 function handedOn(): ProxyError {
   return new ProxyError("client_disconnected", "cannot write: the socket is a tunnel's now, or closed");
+}
+
+/** An exchange of a session is done, and so are the sockets that were opened for it, or for nobody who is left. */
+export function endSockets(session: Session, exchange: number): void {
+  const oldest = session.incoming.values()[0]?.id ?? Number.POSITIVE_INFINITY;
+  for (const socket of session.sockets.values()) {
+    const { owner, epoch } = socket;
+    if (owner !== exchange && (owner !== 0 || epoch >= oldest)) continue;
+    if (socket.isRefused) session.sockets.delete(socket.id);
+    else {
+      socket.ownerDone(
+        new ProxyError("client_disconnected", "cannot go on with the socket: its request is done"),
+      );
+    }
+  }
 }

@@ -4,6 +4,7 @@ import { type BodySource, BytesBody } from "../../http/body.ts";
 import { type HeaderBlock, validValue } from "../../http/header-block.ts";
 import { ResponseHead } from "../../http/message.ts";
 import * as wire from "../../wire/ops.ts";
+import { OUT_START_TLS, SECURE_OFF } from "../../wire/socket-ops.ts";
 import { cleanHeaders } from "./clean-headers.ts";
 import { recode } from "./coded-body.ts";
 import { contentCoding } from "./coding.ts";
@@ -74,7 +75,7 @@ export class Records {
         this.#fetch(reader);
         return;
       case wire.OUT_CONNECT:
-        this.#connect(reader.int(), reader.int(), reader.int(), reader.int(), reader.text());
+        this.#connect(reader);
         return;
       case wire.OUT_ABORT_FETCH: {
         const id = reader.int();
@@ -162,6 +163,9 @@ export class Records {
         } else if (incoming.join()) socket.join(incoming.tunnel);
         return;
       }
+      case OUT_START_TLS:
+        this.#startTls(reader.int(), reader.int(), reader.int(), reader.text());
+        return;
       default:
         session.rpc.record(op, reader);
     }
@@ -376,28 +380,46 @@ export class Records {
     return ++this.#unowned > subrequests * Math.max(1, session.incoming.size);
   }
 
-  #connect(id: number, exchange: number, binding: number, outId: number, address: string): void {
+  #connect(reader: OutboxReader): void {
     const session = this.#session;
-    const owner = exchange || session.soleOwner;
-    const out = session.newOut(outId, -1);
+    const id = reader.int();
+    const owner = reader.int() || session.soleOwner;
+    const binding = reader.int();
+    const out = session.newOut(reader.int(), -1);
+    const secure = reader.int();
     const service = session.owner.services[binding];
     const incoming = session.incoming.get(owner);
-    const target = parseTarget(address);
+    const target = parseTarget(reader.text());
     if (service === undefined || target === null || this.#tooMany(incoming)) {
       out.cancel(unread());
-      session.tellFetchFailed(
-        id,
-        owner,
-        target === null ? "connect_target_invalid" : "worker_subrequests_exceeded",
-      );
+      const code = target === null ? "connect_target_invalid" : "worker_subrequests_exceeded";
+      session.tellFetchFailed(id, owner, code);
       return;
     }
     const client = incoming === undefined ? noClient : incoming.client;
     const depth = (incoming?.depth ?? deepest(session)) + 1;
     demandNew(session.sockets.has(id), "a socket");
-    const socket = new GuestSocket(session, id, owner, target, client, depth, out);
+    const known = incoming === undefined ? 0 : owner;
+    const socket = new GuestSocket(session, id, known, target, client, depth, out, secure);
     session.sockets.set(id, socket);
     service.connect(socket);
+  }
+
+  #startTls(id: number, upgraded: number, outId: number, host: string): void {
+    const session = this.#session;
+    const out = session.newOut(outId, -1);
+    const plain = session.sockets.get(id);
+    const target = parseTarget(`${host.includes(":") ? `[${host}]` : host}:1`);
+    if (plain === undefined || target === null) {
+      out.cancel(unread());
+      session.tellFetchFailed(upgraded, 0, target === null ? "connect_target_invalid" : "upstream_reset");
+      return;
+    }
+    demandNew(session.sockets.has(upgraded), "a socket");
+    const { owner, client, depth } = plain;
+    const secured = new GuestSocket(session, upgraded, owner, plain, client, depth, out, SECURE_OFF);
+    session.sockets.set(upgraded, secured);
+    plain.upgrade(secured, host);
   }
 
   #tee(id: number, first: number, second: number): void {

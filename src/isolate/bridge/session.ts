@@ -10,7 +10,7 @@ import type { GuestFetch } from "./guest-fetch.ts";
 import { GuestOut } from "./guest-out.ts";
 import { GuestRpc } from "./guest-rpc.ts";
 import type { RpcCall, RpcMessage, RpcRequest } from "./guest-rpc-objects.ts";
-import type { GuestSocket } from "./guest-socket.ts";
+import { endSockets, type GuestSocket } from "./guest-socket.ts";
 import { HeldBodies } from "./held-bodies.ts";
 import type { HeldBody } from "./held-body.ts";
 import { HostBuffer } from "./host-buffer.ts";
@@ -282,10 +282,7 @@ export class Session implements Enterable, Holder {
         new ProxyError("worker_bad_response", "cannot answer: the Worker ended without a response"),
       );
     }
-    for (const socket of this.sockets.values()) {
-      if (socket.isRefused && (socket.owner === id || this.incoming.size === 0))
-        this.sockets.delete(socket.id);
-    }
+    if (this.sockets.size > 0) endSockets(this, id);
     if (incoming?.bodies) this.bodies.ownerDone(incoming.bodies);
     this.rpc.done(id);
     if (this.incoming.size > 0 || this.outs.size > 0 || this.sockets.size > 0) return;

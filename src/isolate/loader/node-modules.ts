@@ -70,5 +70,6 @@ export default m; ${exports.join(" ")}`;
 export function providedSource(specifier: string): string | null {
   if (specifier === asyncContextModule)
     return `export const {${asyncHelpers.join()}} = globalThis.__sluice.asyncContext();`;
+  if (specifier === "cloudflare:sockets") return "export const { connect } = globalThis.__sluice.sockets;";
   return specifier.startsWith(nodePrefix) ? nodeModuleSource(specifier.slice(nodePrefix.length)) : null;
 }

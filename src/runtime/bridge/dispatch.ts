@@ -17,7 +17,8 @@ import type { HostCalls } from "./host-calls.ts";
 import { bodyError, hostErrorCode } from "./host-error.ts";
 import type { OutStreams } from "./out-streams.ts";
 import { type RecordReader, setRpcLink } from "./rpc-link.ts";
-import { isSocket, Socket } from "./socket.ts";
+import { isSocket, Socket, socketEnd } from "./socket.ts";
+import { tunnelSocket } from "./socket-options.ts";
 import { Table } from "./table.ts";
 
 /** Everything that one isolate keeps for its bridge. */
@@ -353,21 +354,24 @@ export class Dispatcher {
     const exchange = ints[at] as number;
     const handler = this.#entrypoints.get(ints[at + 1] as number) as { name: string; props: unknown };
     const invocation = this.#begin(exchange, handler.props);
-    const socket = new Socket(this.#parts.readers, this.#parts.outs, 0);
+    const socket = new Socket(this.#parts.readers, this.#parts.outs, 0, tunnelSocket, null);
     const target = this.#piece(ints[at + 4] as number);
     const client = this.#piece(ints[at + 5] as number);
-    socket.connected(ints[at + 2] as number, target, client === "" ? "" : `${client}:${ints[at + 3]}`);
+    const remote = client === "" ? "" : `${client}:${ints[at + 3]}`;
+    socketEnd.connected(socket, ints[at + 2] as number, target, remote);
     let accepted = false;
     const accept = (): void => {
       if (accepted) return;
       accepted = true;
       const { channel } = this.#parts;
-      const out = socket.startWriting();
+      // As long as the tunnel stands, so does what the handler has opened for it.
+      invocation.hold();
+      const out = socketEnd.startWriting(socket, () => invocation.release());
       const place = channel.begin(wire.OUT_ACCEPT);
       channel.ints[place] = exchange;
       channel.ints[place + 1] = out;
     };
-    socket.onTouch(accept);
+    socketEnd.onTouch(socket, accept);
     void this.#tunnel(invocation, handler.name, socket, accept);
   }
 
@@ -398,10 +402,10 @@ export class Dispatcher {
       this.#respond(invocation, result);
       return;
     }
-    if (isSocket(result) && result.untouched > 0 && !socket.isTouched) {
+    if (isSocket(result) && socketEnd.untouched(result) > 0 && !socketEnd.isTouched(socket)) {
       const at = channel.begin(wire.OUT_JOIN);
       channel.ints[at] = invocation.exchange;
-      channel.ints[at + 1] = result.untouched;
+      channel.ints[at + 1] = socketEnd.untouched(result);
     } else accept();
     invocation.release();
   }

@@ -1,4 +1,5 @@
 import * as wire from "../../wire/ops.ts";
+import { OUT_START_TLS } from "../../wire/socket-ops.ts";
 import type { HostBody } from "../host-body.ts";
 import { part } from "../part.ts";
 import { type AbortSignal, addAbortAlgorithm, removeAbortAlgorithm } from "../web/abort.ts";
@@ -10,6 +11,7 @@ import {
   ObjectCreate,
   ObjectPrototype,
   ObjectSetPrototypeOf,
+  PromiseThen,
   ProxyNative,
   ReflectGet,
   ReflectHas,
@@ -28,7 +30,8 @@ import type { Channel } from "./channel.ts";
 import type { BodyReaders, HandleBody } from "./handle-body.ts";
 import { fetchError } from "./host-error.ts";
 import type { OutStreams } from "./out-streams.ts";
-import { addressText, Socket } from "./socket.ts";
+import { Socket, socketEnd } from "./socket.ts";
+import { addressText, hostOf, secureField, toSocketOptions } from "./socket-options.ts";
 import { Table } from "./table.ts";
 
 /** What Request and Response give up when they are sent. */
@@ -60,6 +63,27 @@ interface PendingFetch {
 const MAX_REDIRECTS = 20;
 /** Characters of a body that cross in one text, which is copied in a time that no limit counts: some 10 ms. */
 const MAX_TEXT = 1 << 23;
+
+/** A socket that is being opened, or secured. */
+class PendingSocket implements PendingFetch {
+  readonly #socket: Socket;
+  readonly #target: string;
+
+  constructor(socket: Socket, target: string) {
+    this.#socket = socket;
+    this.#target = target;
+  }
+
+  answered(): void {}
+
+  connected(body: number): void {
+    socketEnd.connected(this.#socket, body, "", this.#target);
+  }
+
+  failed(code: string): void {
+    socketEnd.failed(this.#socket, fetchError(code));
+  }
+}
 
 /** Everything that a Worker sends out: fetches and sockets, through its bindings or the global outbound. */
 export class Outbound {
@@ -112,26 +136,46 @@ export class Outbound {
   }
 
   /** Opens a stream of bytes through a binding. */
-  connect(binding: number, address: unknown): Socket {
+  connect(binding: number, address: unknown, given?: unknown): Socket {
     this.demandOpen("connect");
+    const target = addressText(address);
+    const options = toSocketOptions(given);
     const { channel } = this;
     const id = ++this.#last;
-    const socket = new Socket(this.readers, this.outs, id);
-    const out = socket.startWriting();
-    const target = addressText(address);
+    const upgrade = (host: string): Socket => this.#startTls(id, socket, target, host);
+    const socket = new Socket(this.readers, this.outs, id, options, upgrade);
+    const out = socketEnd.startWriting(socket, nothing);
     const at = channel.begin(wire.OUT_CONNECT);
     const { ints } = channel;
     ints[at] = id;
     ints[at + 1] = this.currentExchange;
     ints[at + 2] = binding;
     ints[at + 3] = out;
-    ints[at + 4] = channel.text(target);
-    this.#pending.set(id, {
-      answered() {},
-      connected: (body) => socket.connected(body, target, ""),
-      failed: (code) => socket.failed(fetchError(code)),
-    });
+    ints[at + 4] = secureField(options);
+    ints[at + 5] = channel.text(target);
+    this.#pending.set(id, new PendingSocket(socket, target));
     return socket;
+  }
+
+  /** Asks for TLS on the connection of a socket, once what is being written to it has left. */
+  #startTls(id: number, plain: Socket, target: string, host: string): Socket {
+    const upgraded = ++this.#last;
+    const options = { secureTransport: "on", allowHalfOpen: false } as const;
+    const secured = new Socket(this.readers, this.outs, upgraded, options, null);
+    this.#pending.set(upgraded, new PendingSocket(secured, target));
+    const send = (): void => {
+      const { channel } = this;
+      const out = socketEnd.startWriting(secured, nothing);
+      const at = channel.begin(OUT_START_TLS);
+      channel.ints[at] = id;
+      channel.ints[at + 1] = upgraded;
+      channel.ints[at + 2] = out;
+      channel.ints[at + 3] = channel.text(host === "" ? hostOf(target) : host);
+    };
+    const writing = socketEnd.writing(plain);
+    if (writing === null) send();
+    else void PromiseThen(writing, send, send);
+    return secured;
   }
 
   answered(id: number, status: number, reason: string, headers: string, body: HandleBody | null): void {
@@ -386,8 +430,8 @@ export class Fetcher {
   }
 
   /** @param address `"host:port"` or `{ hostname, port }`; what it means is up to the service. */
-  connect(address: unknown): Socket {
-    return this.#outbound.connect(this.#binding, address);
+  connect(address: unknown, options?: unknown): Socket {
+    return this.#outbound.connect(this.#binding, address, options);
   }
 }
 

@@ -1,7 +1,8 @@
-import { markHandled } from "../web/primordials.ts";
+import { Deferred, markHandled } from "../web/primordials.ts";
 import { ReadableStream, WritableStream } from "../web/streams.ts";
 import { type BodyReaders, HandleBody } from "./handle-body.ts";
 import type { OutStreams } from "./out-streams.ts";
+import type { SecureTransport, SocketOptions } from "./socket-options.ts";
 
 export interface SocketInfo {
   /** Who is at the other end, `host:port`; empty when that is not known. */
@@ -10,98 +11,102 @@ export interface SocketInfo {
   readonly localAddress: string;
 }
 
-/** `"host:port"` or `{ hostname, port }` as one text. */
-export function addressText(address: unknown): string {
-  if (typeof address === "string") return address;
-  if (typeof address === "object" && address !== null) {
-    const { hostname, port } = address as { hostname?: unknown; port?: unknown };
-    if (typeof hostname === "string" && typeof port === "number") return `${hostname}:${port}`;
-  }
-  throw new TypeError('cannot connect: the address must be "host:port" or { hostname, port }');
-}
-
 export let isSocket: (value: unknown) => value is Socket;
+
+/** What the bridge does with a socket, and no Worker can. */
+export let socketEnd: {
+  isTouched(socket: Socket): boolean;
+  /** The number of the fetch that opened it, if its bytes have not been touched; else 0. */
+  untouched(socket: Socket): number;
+  /** `hear` is called once, when the Worker first reads, writes or closes. */
+  onTouch(socket: Socket, hear: () => void): void;
+  /** Begins to send what is written; gives the number of the out. @param done called when nothing more will be */
+  startWriting(socket: Socket, done: () => void): number;
+  /** Settles when the chunk that is being written has left; null when none is. */
+  writing(socket: Socket): Promise<void> | null;
+  connected(socket: Socket, body: number, localAddress: string, remoteAddress: string): void;
+  failed(socket: Socket, error: Error): void;
+};
+
+/** Makes the socket that goes on with TLS. @param host whose name the certificate must have; empty: where it connects to */
+export type Upgrade = (host: string) => Socket;
 
 /**
  * A stream of bytes in both directions. What the Worker writes before the other end stands is sent once it does. As
  * long as neither side was touched, the socket can be handed on whole and its bytes never enter the isolate.
  */
 export class Socket {
-  readonly readable: ReadableStream;
-  readonly writable: WritableStream;
-  readonly opened: Promise<SocketInfo>;
-  readonly closed: Promise<void>;
+  readonly #readable: ReadableStream;
+  readonly #writable: WritableStream;
+  readonly #opened = new Deferred<SocketInfo>();
+  readonly #closed = new Deferred<void>();
   readonly #readers: BodyReaders;
   readonly #outs: OutStreams;
   readonly #id: number;
+  readonly #options: SocketOptions;
+  readonly #upgrade: Upgrade | null;
   readonly #outgoing: ReadableStream;
+  #out: OutController | null = null;
+  #in: OutController | null = null;
   #touched = false;
+  #upgraded = false;
+  #isOver = false;
   #body: HandleBody | null = null;
   #source: ReadableStreamDefaultReaderLike | null = null;
   #bodyReady: () => void = nothing;
-  #resolveOpened: (info: SocketInfo) => void = nothing;
-  #rejectOpened: (error: Error) => void = nothing;
-  #resolveClosed: () => void = nothing;
+  /** Settles when the chunk that is being written has left. */
+  #writing: Deferred<void> | null = null;
   #failure: Error | null = null;
   #onTouch: () => void = nothing;
 
-  /** @param id the fetch that opens it, or 0 for a tunnel that a client asks for. */
-  constructor(readers: BodyReaders, outs: OutStreams, id: number) {
+  /**
+   * @param id the fetch that opens it, or 0 for a tunnel that a client asks for.
+   * @param upgrade null when it cannot be secured later.
+   */
+  constructor(
+    readers: BodyReaders,
+    outs: OutStreams,
+    id: number,
+    options: SocketOptions,
+    upgrade: Upgrade | null,
+  ) {
     this.#readers = readers;
     this.#outs = outs;
     this.#id = id;
-    this.opened = new Promise((resolve, reject) => {
-      this.#resolveOpened = resolve;
-      this.#rejectOpened = reject;
-    });
-    markHandled(this.opened);
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve;
-    });
-    let outgoing: OutController | null = null;
-    let room: () => void = nothing;
+    this.#options = options;
+    this.#upgrade = upgrade;
+    markHandled(this.#opened.promise);
+    markHandled(this.#closed.promise);
     this.#outgoing = new ReadableStream(
       {
-        start(controller: OutController) {
-          outgoing = controller;
+        start: (controller: OutController) => {
+          this.#out = controller;
         },
-        pull() {
-          room();
-        },
+        pull: () => this.#written(),
+        cancel: (reason: unknown) => this.#unwritable(reason),
       },
       { highWaterMark: 0 },
     );
-    this.writable = new WritableStream(
+    this.#writable = new WritableStream(
       {
-        write: (chunk: unknown): Promise<void> => {
-          this.#touch();
-          return new Promise((resolve) => {
-            room = resolve;
-            outgoing?.enqueue(chunk);
-          });
-        },
+        write: (chunk: unknown): Promise<void> => this.#write(chunk),
         close: () => {
           this.#touch();
-          outgoing?.close();
+          this.#out?.close();
         },
         abort: (reason: unknown) => {
           this.#touch();
-          outgoing?.error(reason);
+          this.#out?.error(reason);
         },
       },
       { highWaterMark: 1 },
     );
-    this.readable = new ReadableStream(
+    this.#readable = new ReadableStream(
       {
-        pull: async (controller: OutController): Promise<void> => {
-          this.#touch();
-          const source = await this.#incoming();
-          const { done, value } = await source.read();
-          if (done) {
-            controller.close();
-            this.#resolveClosed();
-          } else controller.enqueue(value);
+        start: (controller: OutController) => {
+          this.#in = controller;
         },
+        pull: (controller: OutController): Promise<void> => this.#pull(controller),
         cancel: () => {
           this.#touch();
           this.#body?.cancel();
@@ -111,52 +116,151 @@ export class Socket {
     );
   }
 
+  get readable(): ReadableStream {
+    return this.#readable;
+  }
+
+  get writable(): WritableStream {
+    return this.#writable;
+  }
+
+  /** Resolves when the connection stands, TLS included; rejects when it cannot be opened. */
+  get opened(): Promise<SocketInfo> {
+    return this.#opened.promise;
+  }
+
+  /** Resolves when the socket is closed, rejects when it broke. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** TLS was started on it: another socket goes on. */
+  get upgraded(): boolean {
+    return this.#upgraded;
+  }
+
+  get secureTransport(): SecureTransport {
+    return this.#options.secureTransport;
+  }
+
   /** Ends both directions. */
   async close(): Promise<void> {
     this.#touch();
     try {
-      await this.writable.close();
+      await this.#writable.close();
     } catch {
-      // Already closed or broken off: the other direction still has to end.
+      // Locked, closed already or broken off: the bytes still have to end.
+      this.#end();
     }
     this.#body?.cancel();
-    this.#resolveClosed();
+    this.#over();
+  }
+
+  /**
+   * Goes on with TLS on the same connection. This socket is of no more use; what was written to it is sent before.
+   * @param options `expectedServerHostname`: the name that the certificate must have, in place of the address's
+   * @throws TypeError unless it was opened with `secureTransport: "starttls"`, and nobody called this before
+   */
+  startTls(options?: { readonly expectedServerHostname?: string }): Socket {
+    if (this.#options.secureTransport !== "starttls" || this.#upgrade === null) {
+      throw new TypeError('cannot start TLS: the socket was not opened with secureTransport "starttls"');
+    }
+    if (this.#upgraded) throw new TypeError("cannot start TLS: it was started before");
+    if (this.#isOver) throw new TypeError("cannot start TLS: the socket is closed");
+    const name = options?.expectedServerHostname;
+    this.#upgraded = true;
+    this.#touch();
+    const secured = this.#upgrade(name === undefined ? "" : `${name}`);
+    const error = new TypeError("cannot use the socket: it goes on with TLS in another one");
+    this.#in?.error(error);
+    this.#over();
+    return secured;
   }
 
   static {
     isSocket = (value): value is Socket => typeof value === "object" && value !== null && #touched in value;
+    socketEnd = {
+      isTouched: (socket) => socket.#touched,
+      untouched: (socket) => (socket.#touched ? 0 : socket.#id),
+      onTouch(socket, hear) {
+        socket.#onTouch = hear;
+      },
+      startWriting: (socket, done) => socket.#outs.send(socket.#outgoing, done),
+      writing: (socket) => socket.#writing?.promise ?? null,
+      connected(socket, body, localAddress, remoteAddress) {
+        socket.#body = new HandleBody(socket.#readers, body, -1);
+        socket.#bodyReady();
+        socket.#opened.resolve({ remoteAddress, localAddress });
+      },
+      failed(socket, error) {
+        socket.#failure = error;
+        socket.#bodyReady();
+        socket.#opened.reject(error);
+        socket.#isOver = true;
+        socket.#closed.reject(error);
+      },
+    };
   }
 
-  /** The number of the fetch that opened it, if its bytes have not been touched; else 0. */
-  get untouched(): number {
-    return this.#touched ? 0 : this.#id;
+  #write(chunk: unknown): Promise<void> {
+    this.#touch();
+    if (this.#upgraded) throw new TypeError("cannot write: the socket goes on with TLS in another one");
+    if (this.#isOver) throw new TypeError("cannot write: the socket is closed");
+    const writing = new Deferred<void>();
+    if (this.#out === null) throw new TypeError("cannot write: the socket is closed");
+    this.#writing = writing;
+    this.#out.enqueue(chunk);
+    return writing.promise;
   }
 
-  get isTouched(): boolean {
-    return this.#touched;
+  #written(): void {
+    const writing = this.#writing;
+    this.#writing = null;
+    writing?.resolve(undefined);
   }
 
-  /** Called once, when the Worker first reads, writes or closes. */
-  onTouch(hear: () => void): void {
-    this.#onTouch = hear;
+  /** Nobody takes what is written any more. */
+  #unwritable(reason: unknown): void {
+    this.#out = null;
+    const writing = this.#writing;
+    this.#writing = null;
+    writing?.reject(reason);
   }
 
-  /** Begins to send what is written; gives the number of the out. */
-  startWriting(): number {
-    return this.#outs.send(this.#outgoing, nothing);
+  async #pull(controller: OutController): Promise<void> {
+    this.#touch();
+    try {
+      const source = await this.#incoming();
+      const { done, value } = await source.read();
+      if (this.#upgraded) return;
+      if (!done) {
+        controller.enqueue(value);
+        return;
+      }
+      controller.close();
+      if (this.#options.allowHalfOpen) return;
+      this.#end();
+      this.#over();
+    } catch (error) {
+      if (this.#upgraded) return;
+      this.#isOver = true;
+      this.#closed.reject(error);
+      throw error;
+    }
   }
 
-  connected(body: number, localAddress: string, remoteAddress: string): void {
-    this.#body = new HandleBody(this.#readers, body, -1);
-    this.#bodyReady();
-    this.#resolveOpened({ localAddress, remoteAddress });
+  /** Nothing more goes out. */
+  #end(): void {
+    try {
+      this.#out?.close();
+    } catch {
+      // It has ended already.
+    }
   }
 
-  failed(error: Error): void {
-    this.#failure = error;
-    this.#bodyReady();
-    this.#rejectOpened(error);
-    this.#resolveClosed();
+  #over(): void {
+    this.#isOver = true;
+    this.#closed.resolve(undefined);
   }
 
   async #incoming(): Promise<ReadableStreamDefaultReaderLike> {

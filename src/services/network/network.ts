@@ -138,7 +138,7 @@ export class NetworkService implements LinkableService, NetworkHost {
   }
 
   connect(tunnel: Tunnel): void {
-    new TunnelOpening(tunnel, this.wheel).start(this.connector);
+    new TunnelOpening(tunnel, this.wheel, this.#options.trust).start(this.connector);
   }
 
   at(): Service {
@@ -190,11 +190,13 @@ const abstractPrefix = "unix-abstract:";
 class TunnelOpening implements OpeningOwner {
   readonly #tunnel: Tunnel;
   readonly #wheel: TimerWheel;
+  readonly #trust: readonly string[];
   #opening: Opening | null = null;
 
-  constructor(tunnel: Tunnel, wheel: TimerWheel) {
+  constructor(tunnel: Tunnel, wheel: TimerWheel, trust: readonly string[]) {
     this.#tunnel = tunnel;
     this.#wheel = wheel;
+    this.#trust = trust;
   }
 
   start(connector: Connector): void {
@@ -222,7 +224,10 @@ class TunnelOpening implements OpeningOwner {
 
   onOpen(socket: Socket): void {
     this.#tunnel.onAbort = null;
-    this.#tunnel.accept(TransportStream.over(socket, this.#wheel));
+    const stream = TransportStream.over(socket, this.#wheel);
+    this.#tunnel.accept(
+      this.#trust.length === 0 ? stream : { readable: stream, writable: stream, trust: this.#trust },
+    );
   }
 
   onOpenError(error: ProxyError): void {
