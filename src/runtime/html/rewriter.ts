@@ -140,13 +140,15 @@ export class Rewriter {
         this.#inText = true;
         continue;
       }
-      await this.#endText();
+      const ended = this.#endText();
+      if (ended !== undefined) await ended;
       if (token.kind === "start") {
         const open = this.#open(token);
         const change = this.#readsElement(open) ? await this.#start(open, token) : null;
         this.#enter(open, token, change);
       } else if (token.kind === "end") {
-        await this.#endTag(token);
+        const change = this.#leave(token);
+        if (change !== null) await this.#endTag(change, token);
       } else if (token.kind === "comment") {
         await this.#comment(token);
       } else if (token.kind === "doctype") {
@@ -253,20 +255,20 @@ export class Rewriter {
     if (mode !== "data") this.#tokenizer.enter(mode, token.name);
   }
 
-  async #endTag(token: Token): Promise<void> {
+  /** Ends the element that `token` ends. @returns what is to become of the tag; null when it was passed on. */
+  #leave(token: Token): ElementChange | null {
     let open = this.#top;
     while (open !== null && open.name !== token.name) open = open.parent;
-    if (open === null) {
-      this.#emit(token.raw);
-      return;
+    if (open !== null) {
+      this.#closeUntil(open);
+      this.#pop(open);
+      if (open.change !== null) return open.change;
     }
-    this.#closeUntil(open);
-    this.#pop(open);
-    const { change } = open;
-    if (change === null) {
-      this.#emit(token.raw);
-      return;
-    }
+    this.#emit(token.raw);
+    return null;
+  }
+
+  async #endTag(change: ElementChange, token: Token): Promise<void> {
     const end = new EndTagChange(change.renamed ? change.name : token.name);
     end.before = change.endBefore;
     end.after = change.endAfter;

@@ -109,25 +109,20 @@ export class URLPattern {
   }
 
   test(input: unknown = {}, baseURL?: unknown): boolean {
-    return this.#match(input, baseURL) !== null;
+    const values = valuesOf(readInput(input, baseURL));
+    if (values === null) return false;
+    const components = this.#components;
+    for (let i = 0; i < componentNames.length; i++) {
+      const name = componentNames[i] as ComponentName;
+      if (!components[name].matches(values[name] as string)) return false;
+    }
+    return true;
   }
 
   exec(input: unknown = {}, baseURL?: unknown): URLPatternResult | null {
-    return this.#match(input, baseURL);
-  }
-
-  /** URL Pattern §1.4, "match". */
-  #match(input: unknown, baseURL: unknown): URLPatternResult | null {
-    const isText = !(input === undefined || input === null || isObject(input));
-    const given = isText ? toUSVString(input) : readInit(input, "input");
-    const base = baseURL === undefined ? null : toUSVString(baseURL);
-    if (typeof given !== "string" && base !== null) {
-      throw new TypeError("cannot match: baseURL goes with a string only");
-    }
-    const values = typeof given === "string" ? urlComponents(given, base) : initComponents(given);
+    const given = readInput(input, baseURL);
+    const values = valuesOf(given);
     if (values === null) return null;
-    const inputs: unknown[] = [typeof given === "string" ? given : inputOf(given)];
-    if (base !== null) inputs[1] = base;
     const matches = ObjectCreate(null) as Record<ComponentName, ComponentResult>;
     for (let i = 0; i < componentNames.length; i++) {
       const name = componentNames[i] as ComponentName;
@@ -135,8 +130,31 @@ export class URLPattern {
       if (match === null) return null;
       matches[name] = match;
     }
+    const inputs: unknown[] = [typeof given.input === "string" ? given.input : inputOf(given.input)];
+    if (given.base !== null) inputs[1] = given.base;
     return { inputs, ...matches };
   }
+}
+
+/** What is to be matched. */
+interface Given {
+  readonly input: string | Init;
+  readonly base: string | null;
+}
+
+function readInput(input: unknown, baseURL: unknown): Given {
+  const isText = !(input === undefined || input === null || isObject(input));
+  const given = isText ? toUSVString(input) : readInit(input, "input");
+  const base = baseURL === undefined ? null : toUSVString(baseURL);
+  if (typeof given !== "string" && base !== null) {
+    throw new TypeError("cannot match: baseURL goes with a string only");
+  }
+  return { input: given, base };
+}
+
+/** The components of what is to be matched (URL Pattern §1.4); null when it is not valid. */
+function valuesOf({ input, base }: Given): Init | null {
+  return typeof input === "string" ? urlComponents(input, base) : initComponents(input);
 }
 
 /** A dictionary as scripts see it: the members that were given. */
