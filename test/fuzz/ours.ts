@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { DATA, END, ERROR, HEAD, NEED_INPUT, PAUSED } from "../../src/http/http1/events.ts";
-import { validBlock } from "../../src/http/http1/field-values.ts";
 import { RequestParser } from "../../src/http/http1/request-parser.ts";
 import { ResponseParser } from "../../src/http/http1/response-parser.ts";
 import { type RequestWriting, requestHead, responseHead } from "../../src/http/http1/writer.ts";
+import { validBlock } from "../support/valid-block.ts";
 import { defaultLimits } from "../wire/recorder.ts";
 import type { Message, Reading } from "./reading.ts";
 

@@ -5,10 +5,11 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { Agent, request as undiciRequest } from "undici";
 import { ProxyError } from "../../src/errors/proxy-error.ts";
-import { type BodySink, BytesBody, Collector } from "../../src/http/body.ts";
+import { type BodySink, BytesBody } from "../../src/http/body.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { HeaderBlock } from "../../src/http/header-block.ts";
 import { ResponseHead } from "../../src/http/message.ts";
+import { Collector } from "../support/collector.ts";
 import { FunctionService, TestProxy, until } from "./http-harness.ts";
 
 const run = promisify(execFile);

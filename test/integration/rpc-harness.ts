@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { type BodySource, Collector } from "../../src/http/body.ts";
+import type { BodySource } from "../../src/http/body.ts";
 import type { Service } from "../../src/services/service.ts";
+import { Collector } from "../support/collector.ts";
 import { type Answer, CollectedExchange } from "./network-harness.ts";
 import { to, WorkerBench, type WorkerSource } from "./worker-harness.ts";
 

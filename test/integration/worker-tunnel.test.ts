@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { ProxyError } from "../../src/errors/proxy-error.ts";
-import { type BodySource, BytesBody, Collector } from "../../src/http/body.ts";
+import { type BodySource, BytesBody } from "../../src/http/body.ts";
 import type { ByteStream } from "../../src/http/exchange.ts";
 import { Relay } from "../../src/isolate/bridge/relay.ts";
 import type { Tunnel } from "../../src/services/service.ts";
+import { Collector } from "../support/collector.ts";
 import { CollectedTunnel } from "./network-harness.ts";
 import { FakeService, to, WorkerBench } from "./worker-harness.ts";
 

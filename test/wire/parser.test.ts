@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { HeaderBlock } from "../../src/http/header-block.ts";
 import { DATA, END, ERROR, HEAD, NEED_INPUT, PAUSED } from "../../src/http/http1/events.ts";
-import { validBlock } from "../../src/http/http1/field-values.ts";
 import { RequestParser } from "../../src/http/http1/request-parser.ts";
 import { ResponseParser } from "../../src/http/http1/response-parser.ts";
+import { validBlock } from "../support/valid-block.ts";
 import { defaultLimits } from "./recorder.ts";
 
 const simple = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";

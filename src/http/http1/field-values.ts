@@ -1,5 +1,4 @@
 import { isTokenCode, trimmed } from "../header-block.ts";
-import { COLON, TAB } from "./octets.ts";
 import { malformed, Violation } from "./violation.ts";
 
 /** The elements of a comma-separated list in lower case; empty ones are left out (RFC 9110 §5.6.1). */
@@ -62,24 +61,4 @@ export function withoutNames(text: string, names: ReadonlySet<string>): string {
     line = next;
   }
   return run === 0 ? text : kept + text.slice(run);
-}
-
-/** True when `text` is a run of valid field lines, each ended by CRLF: what a HeaderBlock may hold (RFC 9112 §5). */
-export function validBlock(text: string): boolean {
-  let at = 0;
-  while (at < text.length) {
-    const line = at;
-    while (isTokenCode(text.charCodeAt(at))) at++;
-    if (at === line || text.charCodeAt(at) !== COLON) return false;
-    at++;
-    for (;;) {
-      const code = text.charCodeAt(at);
-      if (code === 0x0d) break;
-      if (!((code >= 0x20 && code !== 0x7f && code < 0x100) || code === TAB)) return false;
-      at++;
-    }
-    if (text.charCodeAt(at + 1) !== 0x0a) return false;
-    at += 2;
-  }
-  return true;
 }
