@@ -378,6 +378,10 @@ test("work that nothing could stop is refused", async () => {
       await t.rejection(
         subtle.digest({ name: "cSHAKE128", outputLength: 2 ** 31 } as never, new Uint8Array(1)),
       ),
+      await t.rejection(
+        subtle.importKey("jwk", { kty: "RSA", n: "A".repeat(20_000), e: "AQAB" }, rsa, true, ["verify"]),
+      ),
+      await t.rejection(subtle.importKey("spki", new Uint8Array(20_000), rsa, true, ["verify"])),
     ];
   });
   assert.deepEqual(outcome, [
@@ -386,6 +390,8 @@ test("work that nothing could stop is refused", async () => {
     "NotSupportedError",
     "OperationError",
     "OperationError",
+    "DataError",
+    "DataError",
   ]);
 });
 

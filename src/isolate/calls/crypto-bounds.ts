@@ -14,8 +14,10 @@ const MAX_ARGON2_WORK = MAX_ARGON2_MEMORY * 16;
 const MAX_ARGON2_LANES = 16;
 /** Bits of output that is made of less input. */
 const MAX_OUTPUT = 8 * 1024 * 1024;
-/** Bytes of a key that is imported; only symmetric ones are longer than a few thousand. */
+/** Bytes of a key that is imported. */
 const MAX_KEY_DATA = 1024 * 1024;
+/** The same for keys of pairs, of which the longest, RSA with 8192 bits, takes less than 5 KB. */
+const MAX_STRUCTURE = 16_384;
 
 const hashBits: Readonly<Record<string, number>> = { "SHA-1": 160, "SHA-384": 384, "SHA-512": 512 };
 
@@ -77,10 +79,21 @@ function isUsualExponent(bytes: Uint8Array): boolean {
   return digits === "3" || digits === "10001";
 }
 
-/** @throws CallFailure when the key of this size is not to be imported. */
-export function checkKeyData(size: number): void {
-  if (size > MAX_KEY_DATA)
-    throw new CallFailure("DataError", `cannot import a key: more than ${MAX_KEY_DATA} bytes`);
+/**
+ * @param format in which the key comes; those of asymmetric keys are read in the shard's own thread.
+ * @throws CallFailure when a key of so many bytes is not to be imported.
+ */
+export function checkKeyData(format: string, size: number): void {
+  const most = format === "pkcs8" || format === "spki" ? MAX_STRUCTURE : MAX_KEY_DATA;
+  if (size > most) throw new CallFailure("DataError", `cannot import a key: more than ${most} bytes`);
+}
+
+/** @throws CallFailure when a JSON Web Key of a pair is longer than any that is used. */
+export function checkJsonWebKey(key: Readonly<Record<string, unknown>>): void {
+  if (key.kty === "oct") return;
+  let size = 0;
+  for (const value of Object.values(key)) size += typeof value === "string" ? value.length : 0;
+  checkKeyData("pkcs8", size);
 }
 
 /** @throws CallFailure when work with this key takes too long. */

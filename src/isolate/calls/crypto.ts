@@ -8,7 +8,7 @@ import {
   webcrypto,
 } from "node:crypto";
 import { CallFailure, type CallOperation, CallResult, ThreadJob } from "./call.ts";
-import { type Algorithm, checkCost, checkImported, checkKeyData } from "./crypto-bounds.ts";
+import { type Algorithm, checkCost, checkImported, checkJsonWebKey, checkKeyData } from "./crypto-bounds.ts";
 import { CryptoKeys, type KeyAlgorithm } from "./crypto-keys.ts";
 import { CryptoRequest } from "./crypto-request.ts";
 import type { CallScope } from "./operations.ts";
@@ -141,7 +141,7 @@ export class CryptoCalls {
       }
       case "unwrapKey": {
         const data = request.bytes("data");
-        checkKeyData(data.length);
+        checkKeyData(request.text("format"), data.length);
         const algorithms = [request.algorithm("algorithm"), request.algorithm("unwrapped")];
         const parameters = [request.text("format"), data, request.key("key"), ...algorithms];
         return this.#threaded(request, [...parameters, ...this.#wished(request)], (key) =>
@@ -207,7 +207,8 @@ export class CryptoCalls {
   async #import(request: CryptoRequest): Promise<CallResult> {
     const format = request.text("format");
     const data = format === "jwk" ? request.jwk("jwk") : request.bytes("data");
-    if (data instanceof Uint8Array) checkKeyData(data.length);
+    if (data instanceof Uint8Array) checkKeyData(format, data.length);
+    else checkJsonWebKey(data as Readonly<Record<string, unknown>>);
     const parameters = [format, data, request.algorithm("algorithm"), ...this.#wished(request)];
     return this.#node("importKey", parameters, (made) => {
       const key = made as types.CryptoKey;
