@@ -301,6 +301,20 @@ test("digests of all kinds are made", async () => {
   });
 });
 
+test("MD5 digests are made, by whatever spelling, and of nothing else", async () => {
+  const outcome = await guest.run(async (t) => {
+    const digests: unknown[] = [];
+    for (const algorithm of ["MD5", "md5", { name: "Md5" }]) {
+      digests.push(t.bytes(await crypto.subtle.digest(algorithm, new Uint8Array(0))).slice(0, 4));
+    }
+    const hmac = { name: "HMAC", hash: "MD5" };
+    digests.push(await t.rejection(crypto.subtle.importKey("raw", new Uint8Array(8), hmac, true, ["sign"])));
+    return digests;
+  });
+  const start = [0xd4, 0x1d, 0x8c, 0xd9];
+  assert.deepEqual(outcome, [start, start, start, "NotSupportedError"]);
+});
+
 test("DigestStream hashes what is written to it", async () => {
   const outcome = await guest.run(async (t) => {
     const { DigestStream } = crypto as unknown as {
