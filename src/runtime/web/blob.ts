@@ -10,6 +10,7 @@ import {
   MathTrunc,
   promiseReject,
   promiseResolve,
+  ReflectApply,
   StringCharCodeAt,
   StringSlice,
   StringToLowerCase,
@@ -58,13 +59,16 @@ export class Blob {
     if (parts !== undefined && !isObject(parts)) {
       throw new TypeError("cannot make a Blob: blobParts is not iterable");
     }
+    // Arguments are converted from left to right, members of a dictionary in the order of their names (Web IDL §3.6).
+    const chunks = parts === undefined ? [] : readParts(parts);
     const dictionary = toDictionary(options, "options");
-    const endings = dictionary === null ? undefined : dictionary.endings;
-    if (endings !== undefined && endings !== "transparent" && endings !== "native") {
+    const given = dictionary === null ? undefined : dictionary.endings;
+    const endings = given === undefined ? "transparent" : `${given as string}`;
+    if (endings !== "transparent" && endings !== "native") {
       throw new TypeError('cannot make a Blob: endings is neither "transparent" nor "native"');
     }
     this.#type = normalizeType(dictionary === null ? undefined : dictionary.type);
-    this.#bytes = parts === undefined ? new Uint8ArrayNative(0) : concatenate(parts, endings === "native");
+    this.#bytes = concatenate(chunks, endings === "native");
   }
 
   get size(): number {
@@ -140,22 +144,27 @@ function normalizeType(value: unknown): string {
   return StringToLowerCase(text);
 }
 
-function concatenate(parts: Iterable<BlobPart>, nativeEndings: boolean): Uint8Array {
-  if (typeof parts[SymbolIterator] !== "function") {
-    throw new TypeError("cannot make a Blob: blobParts is not iterable");
+function readParts(parts: Iterable<BlobPart>): (Uint8Array | string)[] {
+  // Read once: it may be an accessor (Web IDL §3.2.27).
+  const method = parts[SymbolIterator];
+  if (typeof method !== "function") throw new TypeError("cannot make a Blob: blobParts is not iterable");
+  const once = { __proto__: null, [SymbolIterator]: () => ReflectApply(method, parts, []) };
+  const chunks: (Uint8Array | string)[] = [];
+  for (const part of once as Iterable<BlobPart>) {
+    if (ArrayBufferIsView(part) || isArrayBuffer(part)) ArrayPush(chunks, viewBytes(part, "a part"));
+    else if (isBlob(part)) ArrayPush(chunks, blobBytes(part));
+    else ArrayPush(chunks, toUSVString(part));
   }
+  return chunks;
+}
+
+function concatenate(parts: readonly (Uint8Array | string)[], nativeEndings: boolean): Uint8Array {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for (const part of parts) {
-    let bytes: Uint8Array;
-    if (ArrayBufferIsView(part) || isArrayBuffer(part)) {
-      bytes = viewBytes(part, "a part");
-    } else if (isBlob(part)) {
-      bytes = blobBytes(part);
-    } else {
-      const text = toUSVString(part);
-      bytes = encodeUtf8(nativeEndings ? withNewlines(text, "\n") : text);
-    }
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i] as Uint8Array | string;
+    const bytes =
+      typeof part === "string" ? encodeUtf8(nativeEndings ? withNewlines(part, "\n") : part) : part;
     ArrayPush(chunks, bytes);
     size += bytes.length;
   }

@@ -1,6 +1,5 @@
 import { host } from "./host.ts";
 import { format, inspect } from "./inspect.ts";
-import { now } from "./performance.ts";
 import {
   ArrayPush,
   MapDelete,
@@ -8,6 +7,7 @@ import {
   MapNative,
   MapSet,
   ObjectDefineProperty,
+  ObjectSetPrototypeOf,
   ReflectOwnKeys,
   StringIndexOf,
   StringPadEnd,
@@ -15,6 +15,7 @@ import {
   StringSlice,
   SymbolToStringTag,
 } from "./primordials.ts";
+import { now } from "./time-origin.ts";
 import { isObject } from "./webidl.ts";
 
 const counts = new MapNative<string, number>();
@@ -200,5 +201,8 @@ const members = {
 };
 
 ObjectDefineProperty(members, SymbolToStringTag, { value: "console", configurable: true });
+
+// Its prototype is an empty object of its own (Console §1).
+ObjectSetPrototypeOf(members, {});
 
 export const console: typeof members = members;

@@ -1,4 +1,5 @@
 import { Event, type EventInit } from "./events.ts";
+import { ArrayPush, ObjectFreeze, ReflectApply, SymbolIterator } from "./primordials.ts";
 import { defineInterface, isObject, requireArguments } from "./webidl.ts";
 
 /** DOM §2.4. */
@@ -107,7 +108,7 @@ export class MessageEvent extends Event {
     this.#origin = init?.origin === undefined ? "" : `${init.origin}`;
     this.#lastEventId = init?.lastEventId === undefined ? "" : `${init.lastEventId}`;
     this.#source = init?.source ?? null;
-    this.#ports = init?.ports ?? [];
+    this.#ports = init?.ports === undefined ? ObjectFreeze([]) : toPorts(init.ports);
   }
 
   get data(): unknown {
@@ -129,6 +130,19 @@ export class MessageEvent extends Event {
   get ports(): readonly unknown[] {
     return this.#ports;
   }
+}
+
+/** A frozen array of what is iterated (Web IDL §3.2.28). */
+function toPorts(ports: unknown): readonly unknown[] {
+  const method = isObject(ports) ? (ports as Iterable<unknown>)[SymbolIterator] : undefined;
+  if (typeof method !== "function") throw new TypeError("cannot make a MessageEvent: ports is not iterable");
+  const once = { __proto__: null, [SymbolIterator]: () => ReflectApply(method, ports, []) };
+  const list: unknown[] = [];
+  for (const port of once as Iterable<unknown>) {
+    if (!isObject(port)) throw new TypeError("cannot make a MessageEvent: one of ports is not a MessagePort");
+    ArrayPush(list, port);
+  }
+  return ObjectFreeze(list);
 }
 
 /** WebSockets §8. */

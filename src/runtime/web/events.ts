@@ -1,7 +1,7 @@
 import { DOMException } from "./dom-exception.ts";
 import { host } from "./host.ts";
-import { now } from "./performance.ts";
 import { ArrayPush, ArraySplice, MapDelete, MapGet, MapNative, MapSet, ReflectApply } from "./primordials.ts";
+import { now } from "./time-origin.ts";
 import { defineConstants, defineInterface, isObject, requireArguments, toDictionary } from "./webidl.ts";
 
 const initialized = 1;

@@ -119,6 +119,11 @@ const lazyInterfaces: Readonly<Record<string, string>> = {
   DecompressionStream: "compression",
   HTMLRewriter: "html-rewriter",
   EventSource: "event-source",
+  PerformanceEntry: "performance-timeline",
+  PerformanceMark: "performance-timeline",
+  PerformanceMeasure: "performance-timeline",
+  PerformanceObserver: "performance-timeline",
+  PerformanceObserverEntryList: "performance-timeline",
   URLPattern: "url-pattern",
 };
 

@@ -26,6 +26,7 @@ export const ObjectIsEnumerable = uncurry<(self: object, key: PropertyKey) => bo
   Object.prototype.propertyIsEnumerable,
 );
 export const ObjectHasOwn = Object.hasOwn;
+export const ObjectFreeze = Object.freeze;
 
 export const FunctionPrototype = Function.prototype;
 

@@ -3,7 +3,7 @@ import { host } from "./host.ts";
 import { ArrayPush, MapDelete, MapForEach, MapGet, MapNative, MapSet, ReflectApply } from "./primordials.ts";
 import { requireArguments } from "./webidl.ts";
 
-/** The longest delay, in milliseconds: what fits into a signed 32-bit integer (HTML §8.6). */
+/** The longest delay, in milliseconds, that is one: what fits into a signed 32-bit integer (HTML §8.6). */
 const longest = 0x7fffffff;
 
 class Timer {
@@ -26,7 +26,14 @@ let lastId = 0;
 
 function toDelay(value: unknown): number {
   const delay = +(value as number);
-  return delay > 0 ? (delay > longest ? longest : delay) : 0;
+  // What does not fit wraps around, as in every conversion to `long` (Web IDL §3.2.4.5).
+  if (delay > longest) return toLong(delay);
+  return delay > 0 ? delay : 0;
+}
+
+function toLong(delay: number): number {
+  const long = delay | 0;
+  return long > 0 ? long : 0;
 }
 
 function start(callback: unknown, delay: unknown, repeat: boolean, args: unknown[]): number {

@@ -1,4 +1,4 @@
-import { Deferred, PromiseThen, promiseReject, promiseResolve } from "../primordials.ts";
+import { PromiseThen, promiseReject, promiseResolve } from "../primordials.ts";
 import { defineInterface, illegalConstructor, internal, isObject } from "../webidl.ts";
 import { Fifo } from "./fifo.ts";
 import type { ReadableController, ReadableCore, ReadRequest, Source } from "./readable-core.ts";
@@ -194,13 +194,16 @@ defineInterface(ReadableStreamDefaultController, "ReadableStreamDefaultControlle
   error: 0,
 });
 
-/** Web IDL §3.2.24, "a promise resolved with": unlike a promise that is handed on, one that `value` settles later. */
+/**
+ * Web IDL §3.2.24, "a promise resolved with": unlike a promise that is handed on, settled two turns after `value`. By
+ * reactions, since resolving with a promise would look up its `then`, which a Worker may have replaced.
+ */
 export function promiseOf(value: unknown): Promise<unknown> {
-  if (!isObject(value)) return promiseResolve(value);
-  const deferred = new Deferred<unknown>();
-  deferred.resolve(value);
-  return deferred.promise;
+  const promise = promiseResolve(value);
+  return isObject(value) ? PromiseThen(PromiseThen(promise, nothing), nothing) : promise;
 }
+
+function nothing(): void {}
 
 /** Runs a function of a Worker and makes a promise of what comes of it. */
 export function promiseCall(call: () => unknown): Promise<unknown> {
