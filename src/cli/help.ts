@@ -15,6 +15,7 @@ commands:
   serve [proxy.yaml]           run the proxy
   check [proxy.yaml]           validate the config and compile its Workers; open nothing
   test [proxy.yaml] [filter]   run the tests that the config's Workers export
+  types [proxy.yaml]           write the types of what the config binds, for an editor and tsc
   init [dir]                   write a starting project
 
 options:
@@ -68,6 +69,24 @@ examples:
   sluice test proxy.yaml gateway
 
 exit codes: 0 when all pass, 1 otherwise, 2 usage
+`,
+  types: `usage: sluice types [proxy.yaml] [options]
+
+Writes worker-configuration.d.ts beside the config: an interface for each Worker's env (GatewayEnv for the Worker gateway,
+and Env where there is only one), by its bindings. A binding that leads to a Worker in TypeScript has the methods of its
+entrypoint. What a Worker gets beside the Web platform is declared too, unless package.json has @cloudflare/workers-types.
+Variables that the config takes from the environment need not be set.
+
+options:
+  --out FILE                  write to FILE
+  --check                     write nothing; fail when the file is not up to date
+
+examples:
+  sluice types
+  sluice types edge/proxy.yaml --out src/env.d.ts
+  sluice types --check && tsc
+
+exit codes: 0, 1 when the config cannot be read or the file is not up to date, 2 usage
 `,
   init: `usage: sluice init [dir]
 

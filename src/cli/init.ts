@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileReason } from "../config/host.ts";
 import { jsonSchema } from "../config/schema/json-schema.ts";
+import type { WrittenWorker } from "../config/worker-bindings.ts";
+import { declarations, typesFile } from "./types.ts";
 import { exitCodes } from "./usage.ts";
 
 export interface InitOptions {
@@ -58,11 +60,18 @@ function startingFiles(directory: string, today: Date): ReadonlyMap<string, stri
     ["proxy.yaml", config(today.toISOString().slice(0, 10))],
     ["src/worker.ts", worker],
     ["tsconfig.json", json(tsconfig)],
+    [typesFile, declarations(startingWorkers(directory), join(directory, typesFile), false)],
     ["package.json", json({ name, ...manifest })],
     [".gitignore", "node_modules/\n.env\n"],
     // The project checks in an editor without anything installed; `sluice check` has the last word.
     ["proxy.schema.json", `${JSON.stringify(jsonSchema())}\n`],
   ]);
+}
+
+/** As `sluice types` reads them from the config below. */
+function startingWorkers(directory: string): readonly WrittenWorker[] {
+  const main = join(directory, "src/worker.ts");
+  return [{ name: "hello", main, bindings: [{ kind: "text", name: "GREETING" }] }];
 }
 
 function config(date: string): string {
@@ -87,33 +96,20 @@ services:
 `;
 }
 
-const worker = `/** What proxy.yaml binds: the Worker reaches nothing else. */
-interface Env {
-  readonly GREETING: string;
-}
-
-interface Context {
-  /** Keeps the Worker running for the promise after the response has gone out. */
-  waitUntil(promise: Promise<unknown>): void;
-  /** When the Worker throws, the request goes on to its origin. */
-  passThroughOnException(): void;
-  /** What the caller's config gave along with the binding. */
-  readonly props: unknown;
-}
-
+const worker = `// Env is what proxy.yaml binds: "sluice types" writes it to worker-configuration.d.ts.
 export default {
-  async fetch(request: Request, env: Env, _ctx: Context): Promise<Response> {
+  async fetch(request, env, _ctx) {
     const url = new URL(request.url);
     if (url.pathname === "/") return new Response(\`\${env.GREETING}\\n\`);
     return Response.json({ method: request.method, path: url.pathname }, { status: 404 });
   },
-};
+} satisfies ExportedHandler<Env>;
 `;
 
 const tsconfig = {
   compilerOptions: {
     target: "es2024",
-    lib: ["es2024", "webworker"],
+    lib: ["es2024", "esnext.disposable", "webworker"],
     module: "esnext",
     moduleResolution: "bundler",
     strict: true,
@@ -123,7 +119,7 @@ const tsconfig = {
     types: [],
     noEmit: true,
   },
-  include: ["src"],
+  include: ["src", typesFile],
 };
 
 const manifest = {
@@ -131,7 +127,8 @@ const manifest = {
   type: "module",
   scripts: {
     start: "sluice serve --watch",
-    check: "sluice check && tsc",
+    check: "sluice check && sluice types --check && tsc",
+    types: "sluice types",
     test: "sluice test",
   },
   devDependencies: { typescript: "^7.0.2" },

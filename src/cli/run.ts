@@ -58,6 +58,18 @@ const commands = {
       });
     },
   },
+  types: {
+    flags: { ...help, out: { type: "string" }, check: { type: "boolean" } },
+    words: 1,
+    async run(parsed) {
+      const { types } = await import("./types.ts");
+      return types({
+        path: configPath(parsed),
+        out: textFlag(parsed, "out"),
+        check: parsed.values.check === true,
+      });
+    },
+  },
   init: {
     flags: help,
     words: 1,

@@ -1,0 +1,131 @@
+/**
+ * What a Worker gets beside the Web platform, which TypeScript's own library "webworker" declares. The names are those of
+ * @cloudflare/workers-types, so that code which is checked with these is also checked with those.
+ */
+export const runtimeTypes = `/** A service binding. */
+interface Fetcher {
+  fetch(input: Request | URL | string, init?: RequestInit): Promise<Response>;
+  /** Opens a stream of bytes. What the address means is up to the service; an \`external\` ignores it. */
+  connect(address: SocketAddress | string, options?: SocketOptions): Socket;
+}
+
+/** A service binding that leads to a Worker: its entrypoint's methods are called over RPC. */
+type Service<T = undefined> = Fetcher & Omit<Rpc.Members<Rpc.InstanceOf<T>>, keyof Fetcher>;
+
+declare namespace Rpc {
+  /** A class of entrypoints, or an object that holds handlers. */
+  type InstanceOf<T> = T extends abstract new (...parameters: never[]) => infer I ? I : T;
+
+  type Callable = (...parameters: never[]) => unknown;
+  type Target = import("cloudflare:workers").RpcTarget;
+  /** What goes over by value and is not looked into. */
+  type Opaque =
+    | Primitive | Date | RegExp | Error | Blob | Headers | Request | Response | ArrayBuffer | ArrayBufferView
+    | ReadableStream | WritableStream;
+  type Primitive = string | number | boolean | bigint | null | undefined | void;
+
+  /** A value as whoever gets it over RPC sees it: functions and RpcTargets have become stubs. */
+  type Received<T> = T extends Opaque
+    ? T
+    : T extends Target | Callable
+      ? Stub<T>
+      : T extends Map<infer K, infer V>
+        ? Map<Received<K>, Received<V>>
+        : T extends Set<infer V>
+          ? Set<Received<V>>
+          : T extends object
+            ? { [K in keyof T]: Received<T[K]> }
+            : T;
+
+  /** What may be given where \`T\` is expected: a stub of it as well. */
+  type Given<T> = T extends Target | Callable ? T | Stub<T> : T;
+
+  type Stub<T> = Members<T> & Called<T> & Disposable & { dup(): Stub<T> };
+
+  /** A result on its way: it can be awaited, and called before it is there. */
+  type Result<T> = Promise<Received<T> & (T extends Primitive ? unknown : Disposable)> & Disposable &
+    (T extends Primitive ? unknown : Members<T> & Called<T>);
+
+  type Called<T> = T extends (...parameters: infer P) => infer R
+    ? (...parameters: { [I in keyof P]: Given<P[I]> }) => Result<Awaited<R>>
+    : unknown;
+
+  type Members<T> = T extends Opaque
+    ? unknown
+    : { [K in Exclude<keyof T, symbol | "dup" | "constructor" | "then" | "catch" | "finally">]: Member<T[K]> };
+
+  type Member<T> = T extends (...parameters: infer P) => infer R
+    ? (...parameters: { [I in keyof P]: Given<P[I]> }) => Result<Awaited<R>>
+    : Result<Awaited<T>>;
+}
+
+interface ExecutionContext<Props = unknown> {
+  /** What the config gave with the reference. */
+  readonly props: Props;
+  waitUntil(promise: Promise<unknown>): void;
+  passThroughOnException(): void;
+}
+
+/** What a Worker's default export may hold. */
+interface ExportedHandler<Env = unknown, Props = unknown> {
+  fetch?(request: Request, env: Env, ctx: ExecutionContext<Props>): Response | Promise<Response>;
+  /** Decides on a tunnel: a socket lets it through, a Response refuses it. */
+  connect?(
+    socket: Socket,
+    env: Env,
+    ctx: ExecutionContext<Props>,
+  ): Promise<Socket | Response | undefined> | Socket | Response | undefined;
+  test?(controller: object, env: Env, ctx: ExecutionContext<Props>): void | Promise<void>;
+}
+
+interface SocketAddress {
+  hostname: string;
+  port: number;
+}
+
+interface SocketOptions {
+  secureTransport?: "off" | "on" | "starttls";
+  /** The end of what comes in does not end what goes out. */
+  allowHalfOpen?: boolean;
+}
+
+interface SocketInfo {
+  readonly remoteAddress?: string;
+  /** In a \`connect\` handler: the \`host:port\` that the client asked for. */
+  readonly localAddress?: string;
+}
+
+/** A stream of bytes in both directions. */
+interface Socket {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  readonly opened: Promise<SocketInfo>;
+  readonly closed: Promise<void>;
+  readonly upgraded: boolean;
+  readonly secureTransport: "off" | "on" | "starttls";
+  close(): Promise<void>;
+  startTls(options?: { expectedServerHostname?: string }): Socket;
+}
+
+declare module "cloudflare:workers" {
+  export abstract class RpcTarget {
+    #rpcTarget;
+  }
+  export abstract class WorkerEntrypoint<Env = Cloudflare.Env, Props = unknown> {
+    #workerEntrypoint;
+    constructor(ctx: ExecutionContext<Props>, env: Env);
+    protected readonly ctx: ExecutionContext<Props>;
+    protected readonly env: Env;
+    fetch?(request: Request): Response | Promise<Response>;
+    connect?(socket: Socket): Promise<Socket | Response | undefined> | Socket | Response | undefined;
+  }
+  export const RpcStub: new <T extends object>(target: T) => Rpc.Stub<T>;
+  export type RpcStub<T> = Rpc.Stub<T>;
+  export const env: Cloudflare.Env;
+  export function waitUntil(promise: Promise<unknown>): void;
+}
+
+declare module "cloudflare:sockets" {
+  export function connect(address: SocketAddress | string, options?: SocketOptions): Socket;
+}
+`;
