@@ -174,6 +174,30 @@ test("comments, the doctype and the end of the document have handlers", async ()
   assert.deepEqual(await rewrite(html, set, 1), expected);
 });
 
+test("elements know their namespace, and HTML breaks out of SVG and MathML", async () => {
+  const set = `rw.on("*", { element(e) { log.push(e.tagName + " " + e.namespaceURI.split("/").pop()); } });`;
+  const html =
+    "<svg><g><title><b></b></title><p><g/></svg><math><mi><i></i></mi><mo/><div></math><svg><math>";
+  const expected =
+    "svg svg,g svg,title svg,b xhtml,p xhtml,g xhtml,math MathML,mi MathML,i xhtml,mo MathML,div xhtml";
+  assert.equal(`${(await rewrite(html, set)).log}`, `${expected},svg svg,math svg`);
+});
+
+test("what nothing ends is a comment or a doctype up to the end, or stays as it is", async () => {
+  const set = `rw.onDocument({ comments(c) { log.push("c:" + c.text); }, doctype(d) { log.push("d:" + d.name); } });`;
+  const cases: [string, string[]][] = [
+    ["<!--a--", ["c:a"]],
+    ["<!--a--!", ["c:a"]],
+    ["<?b", ["c:?b"]],
+    ["<!docty", ["c:docty"]],
+    ["<!doctype x", ["d:x"]],
+    ["<p a='", []],
+    ["</p", []],
+    ["<script><!--", []],
+  ];
+  for (const [html, log] of cases) assert.deepEqual(await rewrite(html, set, 1), { out: html, log }, html);
+});
+
 test("handlers that are asynchronous are waited for, in order", async () => {
   const set = `const later = () => new Promise((resolve) => setTimeout(resolve, 1));
     rw.on("p", {

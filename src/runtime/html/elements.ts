@@ -50,6 +50,11 @@ const breakouts =
   " b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta " +
   "nobr ol p pre ruby s small span strong strike sub sup table tt u ul var ";
 
+/** The start tag ends the SVG or MathML that it stands in, up to an integration point. */
+export function breaksOut(name: string, parent: Placed | null): boolean {
+  return parent !== null && childNamespace(parent) !== htmlNamespace && isIn(breakouts, name);
+}
+
 /** @param parent null in the document. */
 export function elementNamespace(token: Token, parent: Placed | null): string {
   const around = parent === null ? htmlNamespace : childNamespace(parent);
@@ -57,7 +62,7 @@ export function elementNamespace(token: Token, parent: Placed | null): string {
     if (token.name === "svg") return svgNamespace;
     return token.name === "math" ? mathNamespace : htmlNamespace;
   }
-  return isIn(breakouts, token.name) ? htmlNamespace : around;
+  return around;
 }
 
 /** The namespace of what stands in an element: HTML again at integration points (HTML §13.2.6). */

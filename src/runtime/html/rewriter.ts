@@ -23,7 +23,7 @@ import {
   Text,
   TextChange,
 } from "./content.ts";
-import { childNamespace, elementNamespace, htmlNamespace, isVoid, textMode } from "./elements.ts";
+import { breaksOut, childNamespace, elementNamespace, htmlNamespace, isVoid, textMode } from "./elements.ts";
 import type { Selectable, Selector } from "./selectors.ts";
 import { type Attribute, type Token, Tokenizer } from "./tokenizer.ts";
 
@@ -219,6 +219,9 @@ export class Rewriter {
 
   /** The element that `token` begins, and which registrations it matches. */
   #open(token: Token): OpenElement {
+    let around = this.#top;
+    while (around !== null && breaksOut(token.name, around)) around = around.parent;
+    this.#closeUntil(around);
     const siblings = this.#siblings[this.#siblings.length - 1] as Siblings;
     const open = new OpenElement(token, siblings, this.#top);
     for (let i = 0; i < this.#registrations.length; i++) {

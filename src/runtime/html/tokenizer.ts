@@ -41,6 +41,15 @@ function isLetter(code: number): boolean {
   return (code >= 97 && code <= 122) || (code >= 65 && code <= 90);
 }
 
+/** A comment's text without the beginning of what would have ended it. */
+function withoutEnd(text: string): string {
+  let end = text.length;
+  if (StringSlice(text, end - 3) === "--!") end -= 3;
+  else if (StringSlice(text, end - 2) === "--") end -= 2;
+  else if (text[end - 1] === "-") end--;
+  return StringSlice(text, 0, end);
+}
+
 /**
  * The tokenizer of HTML §13.2.5 for a document that comes in pieces. It changes nothing: character references stay,
  * and what is malformed is handed on as it is.
@@ -122,7 +131,7 @@ export class Tokenizer {
   /** @param from where its text begins. */
   #bogus(from: number): Token | null {
     const close = StringIndexOf(this.#text, ">", from);
-    if (close < 0) return this.#wait();
+    if (close < 0) return this.#openComment(from);
     return this.#take("comment", close + 1, StringSlice(this.#text, from, close));
   }
 
@@ -134,7 +143,9 @@ export class Tokenizer {
     if (StringSlice(head, 0, 2) === "--") return this.#comment(from + 2);
     if (head === "doctype") {
       const close = StringIndexOf(text, ">", from);
-      return close < 0 ? this.#wait() : this.#take("doctype", close + 1, StringSlice(text, from + 7, close));
+      if (close < 0 && !this.#ended) return null;
+      const end = close < 0 ? text.length : close;
+      return this.#take("doctype", close < 0 ? end : end + 1, StringSlice(text, from + 7, end));
     }
     if (this.allowCdata && StringSlice(text, from, from + 7) === "[CDATA[") {
       this.#mode = "cdata";
@@ -146,7 +157,13 @@ export class Tokenizer {
       (head === StringSlice("--", 0, length) ||
         head === StringSlice("doctype", 0, length) ||
         (this.allowCdata && head === StringSlice("[cdata[", 0, length)));
-    return open ? this.#wait() : this.#bogus(from);
+    return open && !this.#ended ? null : this.#bogus(from);
+  }
+
+  /** A comment that nothing ends goes to the end of the document. */
+  #openComment(from: number): Token | null {
+    const { length } = this.#text;
+    return this.#ended ? this.#take("comment", length, StringSlice(this.#text, from, length)) : null;
   }
 
   /** @param from behind `<!--`. */
@@ -156,7 +173,10 @@ export class Tokenizer {
     if (StringSlice(text, from, from + 2) === "->") return this.#take("comment", from + 2);
     const plain = StringIndexOf(text, "-->", from);
     const odd = StringIndexOf(text, "--!>", from);
-    if (plain < 0 && odd < 0) return this.#wait();
+    if (plain < 0 && odd < 0) {
+      const token = this.#openComment(from);
+      return token === null ? null : { ...token, name: withoutEnd(token.name) };
+    }
     const isOdd = plain < 0 || (odd >= 0 && odd < plain);
     const close = isOdd ? odd : plain;
     return this.#take("comment", close + (isOdd ? 4 : 3), StringSlice(text, from, close));
