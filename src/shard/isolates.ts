@@ -6,6 +6,7 @@ import type {
   RuntimeScript,
   Watchdog,
 } from "../isolate/environment.ts";
+import { coarsenTimers } from "../isolate/timer-slack.ts";
 import { TrustedStore } from "../isolate/trusted-store.ts";
 import { ThreadWatchdog } from "../isolate/watchdog.ts";
 import type { Logger } from "../observability/log.ts";
@@ -42,6 +43,7 @@ export class ShardIsolates implements IsolateEnvironment {
       this.#workers.set(worker.name, worker);
       this.#indexes.set(worker.name, index);
     }
+    if (init.workers.length > 0) coarsenTimers();
     this.#thread = new ThreadWatchdog({
       reportFd: init.reportFd,
       blackBoxFd: init.blackBoxFd,
