@@ -20,8 +20,19 @@ declare namespace Rpc {
   type Target = import("cloudflare:workers").RpcTarget;
   /** What goes over by value and is not looked into. */
   type Opaque =
-    | Primitive | Date | RegExp | Error | Blob | Headers | Request | Response | ArrayBuffer | ArrayBufferView
-    | ReadableStream | WritableStream;
+    | Primitive
+    | Date
+    | RegExp
+    | Error
+    | Blob
+    | Headers
+    | Request
+    | Response
+    | ArrayBuffer
+    | ArrayBufferView
+    | ReadableStream
+    | WritableStream;
+  // biome-ignore lint/suspicious/noConfusingVoidType: what a method without a result gives
   type Primitive = string | number | boolean | bigint | null | undefined | void;
 
   /** A value as whoever gets it over RPC sees it: functions and RpcTargets have become stubs. */
@@ -43,7 +54,8 @@ declare namespace Rpc {
   type Stub<T> = Members<T> & Called<T> & Disposable & { dup(): Stub<T> };
 
   /** A result on its way: it can be awaited, and called before it is there. */
-  type Result<T> = Promise<Received<T> & (T extends Primitive ? unknown : Disposable)> & Disposable &
+  type Result<T> = Promise<Received<T> & (T extends Primitive ? unknown : Disposable)> &
+    Disposable &
     (T extends Primitive ? unknown : Members<T> & Called<T>);
 
   type Called<T> = T extends (...parameters: infer P) => infer R
@@ -52,11 +64,18 @@ declare namespace Rpc {
 
   type Members<T> = T extends Opaque
     ? unknown
-    : { [K in Exclude<keyof T, symbol | "dup" | "constructor" | "then" | "catch" | "finally">]: Member<T[K]> };
+    : {
+        [K in Exclude<keyof T, symbol | "dup" | "constructor" | "then" | "catch" | "finally">]: Member<T[K]>;
+      };
 
   type Member<T> = T extends (...parameters: infer P) => infer R
     ? (...parameters: { [I in keyof P]: Given<P[I]> }) => Result<Awaited<R>>
     : Result<Awaited<T>>;
+}
+
+declare namespace Cloudflare {
+  /** Of \`env\` from "cloudflare:workers"; what config binds is added to it. */
+  interface Env extends Pick<object, never> {}
 }
 
 interface ExecutionContext<Props = unknown> {
@@ -90,9 +109,9 @@ interface SocketOptions {
 }
 
 interface SocketInfo {
-  readonly remoteAddress?: string;
+  readonly remoteAddress: string;
   /** In a \`connect\` handler: the \`host:port\` that the client asked for. */
-  readonly localAddress?: string;
+  readonly localAddress: string;
 }
 
 /** A stream of bytes in both directions. */
@@ -107,12 +126,87 @@ interface Socket {
   startTls(options?: { expectedServerHostname?: string }): Socket;
 }
 
+/** Rewrites HTML while it streams; see https://developers.cloudflare.com/workers/runtime-apis/html-rewriter/. */
+declare class HTMLRewriter {
+  on(selector: string, handlers: HTMLRewriterElementHandlers): this;
+  onDocument(handlers: HTMLRewriterDocumentHandlers): this;
+  transform(response: Response): Response;
+}
+
+interface HTMLRewriterElementHandlers {
+  element?(element: HTMLRewriterElement): void | Promise<void>;
+  comments?(comment: HTMLRewriterComment): void | Promise<void>;
+  text?(chunk: HTMLRewriterText): void | Promise<void>;
+}
+
+interface HTMLRewriterDocumentHandlers {
+  doctype?(doctype: HTMLRewriterDoctype): void | Promise<void>;
+  comments?(comment: HTMLRewriterComment): void | Promise<void>;
+  text?(chunk: HTMLRewriterText): void | Promise<void>;
+  end?(end: HTMLRewriterEnd): void | Promise<void>;
+}
+
+type HTMLRewriterContent = string | ReadableStream<Uint8Array> | Response;
+
+interface HTMLRewriterContentOptions {
+  html?: boolean;
+}
+
+interface HTMLRewriterToken {
+  readonly removed: boolean;
+  before(content: HTMLRewriterContent, options?: HTMLRewriterContentOptions): this;
+  after(content: HTMLRewriterContent, options?: HTMLRewriterContentOptions): this;
+  replace(content: HTMLRewriterContent, options?: HTMLRewriterContentOptions): this;
+  remove(): this;
+}
+
+interface HTMLRewriterElement extends HTMLRewriterToken {
+  tagName: string;
+  readonly namespaceURI: string;
+  readonly attributes: IterableIterator<string[]>;
+  getAttribute(name: string): string | null;
+  hasAttribute(name: string): boolean;
+  setAttribute(name: string, value: string): this;
+  removeAttribute(name: string): this;
+  prepend(content: HTMLRewriterContent, options?: HTMLRewriterContentOptions): this;
+  append(content: HTMLRewriterContent, options?: HTMLRewriterContentOptions): this;
+  setInnerContent(content: HTMLRewriterContent, options?: HTMLRewriterContentOptions): this;
+  removeAndKeepContent(): this;
+  onEndTag(handler: (tag: HTMLRewriterEndTag) => void | Promise<void>): void;
+}
+
+interface HTMLRewriterEndTag {
+  name: string;
+  before(content: HTMLRewriterContent, options?: HTMLRewriterContentOptions): this;
+  after(content: HTMLRewriterContent, options?: HTMLRewriterContentOptions): this;
+  remove(): this;
+}
+
+interface HTMLRewriterComment extends HTMLRewriterToken {
+  text: string;
+}
+
+interface HTMLRewriterText extends HTMLRewriterToken {
+  readonly text: string;
+  readonly lastInTextNode: boolean;
+}
+
+interface HTMLRewriterDoctype {
+  readonly name: string | null;
+  readonly publicId: string | null;
+  readonly systemId: string | null;
+}
+
+interface HTMLRewriterEnd {
+  append(content: HTMLRewriterContent, options?: HTMLRewriterContentOptions): this;
+}
+
 declare module "cloudflare:workers" {
+  const target: unique symbol;
   export abstract class RpcTarget {
-    #rpcTarget;
+    protected readonly [target]: true;
   }
   export abstract class WorkerEntrypoint<Env = Cloudflare.Env, Props = unknown> {
-    #workerEntrypoint;
     constructor(ctx: ExecutionContext<Props>, env: Env);
     protected readonly ctx: ExecutionContext<Props>;
     protected readonly env: Env;

@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { runtimeTypes } from "../../src/cli/runtime-types.ts";
 import { TemporaryDirectory } from "../support/temporary.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -169,4 +170,10 @@ test("init writes the same types as the command", async (t) => {
     stdout: "worker-configuration.d.ts is up to date\n",
     stderr: "",
   });
+});
+
+test("the examples are checked with the types that the command writes", () => {
+  const head =
+    "// What a Worker gets from Sluice beside the Web APIs, for the type checker; as `sluice types` writes it.\n\n";
+  assert.equal(readFileSync(join(root, "examples", "worker.d.ts"), "utf8"), head + runtimeTypes);
 });
