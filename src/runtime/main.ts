@@ -150,7 +150,7 @@ export function boot(
         sockets: {
           connect: (address: unknown, options?: unknown) => outbound.connect(0, address, options),
         },
-        ...nodeProvisions(globalThis as unknown as Record<string, unknown>, env),
+        ...nodeProvisions(globalThis as unknown as Record<string, unknown>, env, outbound),
         asset: (index: number, kind: string): unknown =>
           kind === "wasm" ? new WebAssembly.Module(buffers[index] as ArrayBuffer) : buffers[index],
       });

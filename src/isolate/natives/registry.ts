@@ -4,6 +4,7 @@ import { deriveNatives } from "./crypto-derive.ts";
 import { keyNatives } from "./crypto-keys.ts";
 import { signNatives } from "./crypto-sign.ts";
 import type { Native } from "./native.ts";
+import { zlibNatives } from "./node-zlib.ts";
 import { utf8Natives } from "./utf8.ts";
 
 /** All natives by the names that the runtime calls them with. */
@@ -14,4 +15,5 @@ export const natives: ReadonlyMap<string, Native> = new Map<string, Native>([
   ...keyNatives,
   ...signNatives,
   ...utf8Natives,
+  ...zlibNatives,
 ]);

@@ -16,7 +16,10 @@ const places: Readonly<Record<string, readonly [part: string, member: string]>> 
   events: ["node-events", "EventEmitter"],
   fs: ["node-system", "fs"],
   "fs/promises": ["node-system", "fsPromises"],
+  http: ["node-http", "http"],
+  https: ["node-http", "https"],
   module: ["node-system", "module"],
+  net: ["node-net", "net"],
   os: ["node-system", "os"],
   path: ["node-path", "posix"],
   "path/posix": ["node-path", "posix"],
@@ -33,10 +36,12 @@ const places: Readonly<Record<string, readonly [part: string, member: string]>> 
   sys: ["node-util", "util"],
   timers: ["node-timers", "timers"],
   "timers/promises": ["node-timers", "promises"],
+  tls: ["node-net", "tls"],
   tty: ["node-system", "tty"],
   url: ["node-url", "url"],
   util: ["node-util", "util"],
   "util/types": ["node-util", "types"],
+  zlib: ["node-zlib", "zlib"],
 };
 
 const known = new Map<string, object>();

@@ -7,7 +7,18 @@ interface NodePart {
   moduleFor(name: string, functions: string): unknown;
 }
 
+/** What opens connections for the Worker. */
+interface Connector {
+  connect(binding: number, address: unknown, options?: unknown): unknown;
+}
+
 let env: Record<string, unknown> = {};
+let outbound: Connector;
+
+/** A socket of `cloudflare:sockets` through the Worker's global outbound. */
+export function workerConnect(address: unknown, options: unknown): unknown {
+  return outbound.connect(0, address, options);
+}
 
 /** The Worker's bindings, of which `process.env` shows the texts. */
 export function workerEnv(): Record<string, unknown> {
@@ -23,8 +34,13 @@ const globals = {
 };
 
 /** What the modules that the host provides for Node's take (src/isolate/loader/node-modules.ts). */
-export function nodeProvisions(scope: Record<string, unknown>, bindings: Record<string, unknown>) {
+export function nodeProvisions(
+  scope: Record<string, unknown>,
+  bindings: Record<string, unknown>,
+  connector: Connector,
+) {
   env = bindings;
+  outbound = connector;
   return {
     node: (name: string, functions: string): unknown => part<NodePart>("node").moduleFor(name, functions),
     nodeGlobals(): void {

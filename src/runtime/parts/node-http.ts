@@ -1,0 +1,1 @@
+export { http, https } from "../node/http.ts";

@@ -1,0 +1,1 @@
+export { net, tls } from "../node/net.ts";

@@ -1,0 +1,1 @@
+export { zlib } from "../node/zlib.ts";
