@@ -54,8 +54,8 @@ export class CacheService implements Service {
     const [line, operation, status, cache, reason = ""] = command;
     const headers = new HeaderBlock(request.headers.text.slice(line.length));
     const key = `${this.name}\n${cache}\n${request.url}`;
-    if (operation === "match") void this.#match(exchange, key, headers);
-    else if (operation === "delete") void this.#delete(exchange, key);
+    if (operation === "match") settle(exchange, this.#match(exchange, key, headers));
+    else if (operation === "delete") settle(exchange, this.#delete(exchange, key));
     else this.#put(exchange, key, Number(status), reason, headers);
   }
 
@@ -120,7 +120,7 @@ export class CacheService implements Service {
       const storedAt = this.#context.now();
       const expiresAt = storedAt + fresh * 1000;
       const response = { status, reason, headers: headers.text, body: bytes, storedAt, expiresAt, age };
-      void this.#keep(exchange, key, response);
+      settle(exchange, this.#keep(exchange, key, response));
     };
     if (body === null) store(new Uint8Array(0));
     else new Collected(exchange, body, this.#store.maxBody, store);
@@ -189,6 +189,11 @@ class Collected implements BodySink {
     this.#chunks = [];
     return true;
   }
+}
+
+/** A store that fails is a failure of the exchange. */
+function settle(exchange: Exchange, work: Promise<void>): void {
+  work.catch((error: unknown) => exchange.fail(ProxyError.from(error)));
 }
 
 function refused(): ProxyError {
