@@ -73,7 +73,7 @@ export function boot(
   const outs = new OutStreams(channel);
   const outbound = new Outbound(channel, readers, outs);
   const calls = new HostCalls(channel);
-  const listeners = new ScriptListeners();
+  const listeners = new ScriptListeners(() => channel.one(wire.OUT_HEARS, 1));
   const env: Record<string, unknown> = {};
   const handlers = new Handlers(env, () => listeners.current());
   const dispatcher = new Dispatcher({
@@ -86,6 +86,7 @@ export function boot(
     outbound,
     calls,
     handlers,
+    listeners,
   });
 
   setNatives(native, new Uint8Array(shared, wire.scratchOffset, wire.SCRATCH));
@@ -118,7 +119,7 @@ export function boot(
       calls.call(operation, text, bytes, handler);
     },
     reportException(error) {
-      dispatcher.exception(0, error);
+      if (!listeners.tellError(error)) dispatcher.exception(0, error);
     },
   });
   installGlobals(globalThis as unknown as Record<string, unknown>);

@@ -1,5 +1,6 @@
 import { rpcOutSizes } from "./rpc-ops.ts";
 import { socketOutSizes } from "./socket-ops.ts";
+import { webSocketOutSizes } from "./websocket-ops.ts";
 
 /**
  * The bridge's records. A batch is a run of 32-bit integers in shared memory, one string, and a window of bytes in shared
@@ -46,6 +47,8 @@ export const IN_RESULT = 15;
 export const IN_CALL_FAILED = 16;
 /** call, offset, length: a piece of the bytes of its result. */
 export const IN_RESULT_BYTES = 17;
+/** lenMessage, lenStack: a promise was rejected and nobody handled it; only for a guest that hears of it. */
+export const IN_REJECTION = 18;
 
 // Guest to host.
 
@@ -93,12 +96,17 @@ export const OUT_ACCEPT = 20;
 export const OUT_JOIN = 21;
 /** exchange: waitUntil was called, so what it has fetched is not stopped when its client leaves. */
 export const OUT_WAIT_UNTIL = 22;
+/** 1: the Worker listens for rejections that nobody handles. */
+export const OUT_HEARS = 23;
+/** lenMessage, lenStack: an `IN_REJECTION` that no listener took charge of. */
+export const OUT_REJECTION = 24;
 
 /** Number of integer fields of each record from the guest, by op code. */
 export const outSizes: readonly number[] = Object.assign(
-  [0, 9, 4, 1, 11, 6, 1, 1, 1, 1, 1, 3, 3, 1, 2, 2, 1, 2, 3, 5, 2, 2, 1],
+  [0, 9, 4, 1, 11, 6, 1, 1, 1, 1, 1, 3, 3, 1, 2, 2, 1, 2, 3, 5, 2, 2, 1, 1, 2],
   rpcOutSizes,
   socketOutSizes,
+  webSocketOutSizes,
 );
 
 // Kinds of body; `ref` and the length mean what stands beside each.

@@ -142,6 +142,12 @@ export class Records {
         });
         return;
       }
+      case wire.OUT_HEARS:
+        session.rejections.heard = reader.int() === 1;
+        return;
+      case wire.OUT_REJECTION:
+        session.rejections.log(cut(reader.text()), reader.text());
+        return;
       case wire.OUT_CALL:
         this.#calls.call(reader);
         return;

@@ -23,6 +23,7 @@ import { Limits, threadCpu } from "./limits.ts";
 import { demandNew, Outbox } from "./outbox.ts";
 import type { Holder } from "./pressure.ts";
 import { Records } from "./records.ts";
+import { Rejections } from "./rejections.ts";
 import { Relay } from "./relay.ts";
 import type { SessionOwner } from "./session-owner.ts";
 import type { Enterable } from "./turn.ts";
@@ -52,6 +53,7 @@ export class Session implements Enterable, Holder {
   grown = 0;
   /** Bytes of bodies that lie on the host until the guest, or whoever it gave them to, takes them. */
   readonly buffer: HostBuffer;
+  readonly rejections: Rejections = new Rejections(this);
   readonly #guest: GuestIsolate;
   readonly #limits: Limits;
   readonly #records: Records;
@@ -155,7 +157,7 @@ export class Session implements Enterable, Holder {
         this.#batch = null;
         this.inbox.recycle(batch);
       } else this.#batch = batch;
-      if (result === "exception") this.#reportUnhandled();
+      this.rejections.after(result, guest.lastException);
       if (result === "timeout" || this.#limits.cpuExceeded) {
         this.exceeded(
           "cpu",
@@ -263,6 +265,7 @@ export class Session implements Enterable, Holder {
     inbox.ints[at] = incoming.id;
     this.touch();
     if (incoming.waits) return;
+    this.rpc.aborted(incoming.id);
     for (const fetch of this.fetches.values()) {
       if (fetch.owner === incoming.id) fetch.abort(error);
     }
@@ -415,14 +418,6 @@ export class Session implements Enterable, Holder {
       }
     }
     outbox.clear();
-  }
-
-  #reportUnhandled(): void {
-    const { message, stack } = this.#guest.lastException;
-    this.owner.context.log.log("error", "worker.rejection", `unhandled rejection: ${message}`, {
-      worker: this.owner.name,
-      stack: this.owner.mapStack(stack),
-    });
   }
 
   tooLarge(residentBytes: number): void {

@@ -17,6 +17,7 @@ import type { HostCalls } from "./host-calls.ts";
 import { bodyError, hostErrorCode } from "./host-error.ts";
 import type { OutStreams } from "./out-streams.ts";
 import { type RecordReader, setRpcLink } from "./rpc-link.ts";
+import type { ScriptListeners } from "./script-listeners.ts";
 import { isSocket, Socket, socketEnd } from "./socket.ts";
 import { tunnelSocket } from "./socket-options.ts";
 import { Table } from "./table.ts";
@@ -33,6 +34,7 @@ export interface Parts {
   readonly outbound: Outbound;
   readonly calls: HostCalls;
   readonly handlers: Handlers;
+  readonly listeners: ScriptListeners;
 }
 
 /** The guest's end of the bridge, inward: reads the records of a batch and acts on them. */
@@ -221,12 +223,23 @@ export class Dispatcher {
       case wire.IN_RESULT_BYTES:
         calls.piece(first, this.#bytes(second, third));
         return at + 4;
+      case wire.IN_REJECTION:
+        this.#rejected(this.#piece(first), this.#piece(second));
+        return at + 3;
       default:
         if ((ints[at] as number) >= RPC_DATA) {
           return part<typeof import("../parts/rpc.ts")>("rpc").receive(ints, at, this.#reader);
         }
         throw new Error(`cannot read the batch: unknown record ${ints[at]}`);
     }
+  }
+
+  #rejected(message: string, stack: string): void {
+    const { channel, listeners } = this.#parts;
+    if (listeners.tellRejection(message, stack)) return;
+    const at = channel.begin(wire.OUT_REJECTION);
+    channel.ints[at] = channel.text(message);
+    channel.ints[at + 1] = channel.text(stack);
   }
 
   #aborted(exchange: number): void {

@@ -197,6 +197,19 @@ export function provideSignals(hooks: SignalHooks): void {
   signals = hooks;
 }
 
+let behind: EventTarget | null = null;
+let scope: object | null = null;
+
+/** Makes `target` appear as `object` in its events: the global scope has its listeners in a target of the runtime's. */
+export function showAs(target: EventTarget, object: object): void {
+  behind = target;
+  scope = object;
+}
+
+function shown(target: EventTarget): EventTarget {
+  return target === behind ? (scope as EventTarget) : target;
+}
+
 /** Dispatches an event that the runtime made. Exceptions in listeners go to the host, never to the caller. */
 export let dispatch: (target: EventTarget, event: Event) => boolean;
 /** False when dispatching an event of that type would have no effect. */
@@ -312,7 +325,7 @@ export class EventTarget {
     try {
       const { callback } = listener;
       if (typeof callback === "function") {
-        ReflectApply(callback, this, [event]);
+        ReflectApply(callback, shown(this), [event]);
         return;
       }
       const { handleEvent } = callback;
@@ -335,7 +348,7 @@ export class EventTarget {
 
   static {
     dispatch = (target, event) => {
-      if (!beginDispatch(event, target)) {
+      if (!beginDispatch(event, shown(target))) {
         throw new DOMException("cannot dispatch: event is being dispatched", "InvalidStateError");
       }
       target.#dispatch(event);
