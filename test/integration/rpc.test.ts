@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
+import { ProxyError } from "../../src/errors/proxy-error.ts";
+import { noClient } from "../../src/isolate/bridge/guest-fetch.ts";
+import type { GuestRpc } from "../../src/isolate/bridge/guest-rpc.ts";
+import { RpcCall, RpcMessage } from "../../src/isolate/bridge/guest-rpc-objects.ts";
+import * as rpcOps from "../../src/wire/rpc-ops.ts";
+import { CollectedExchange } from "./network-harness.ts";
 import { RpcBench } from "./rpc-harness.ts";
+import { FakeService, to } from "./worker-harness.ts";
 
 let bench: RpcBench | null = null;
 afterEach(() => {
@@ -463,7 +470,6 @@ test("a call that waits for ever fails when nothing can wake it", async () => {
 });
 
 test("a service that is no Worker has no methods", async () => {
-  const { FakeService } = await import("./worker-harness.ts");
   bench = await RpcBench.start(
     `return Response.json([(await failure(env.APP.method(1)))[1], await env.APP === env.APP, JSON.stringify(env.APP), String(env.APP)]);`,
     `export default {};`,
@@ -508,4 +514,140 @@ test("a Worker that patches prototypes neither breaks nor sees the runtime's cal
     `export default class extends WorkerEntrypoint { echo(value) { return value; } maker() { return async (n, f) => n + (await f(1)); } }`,
   );
   assert.deepEqual(result, [true, 2, 2, ""]);
+});
+
+test("when the client leaves, the call is given up, and the callee's own fetches with it", async () => {
+  const asked: { aborted: unknown }[] = [];
+  const origin = new FakeService("ORIGIN", (exchange) => {
+    asked.push(exchange);
+  });
+  bench = await RpcBench.start(
+    `try { await env.middle.ask(); } catch (error) { console.log(error.message); throw error; }`,
+    `export default {};`,
+    {
+      middle: {
+        code: `import { WorkerEntrypoint } from "cloudflare:workers";
+          export default class extends WorkerEntrypoint { async ask() { await this.env.ORIGIN.fetch("http://o/"); } }`,
+        bindings: { ORIGIN: { service: to("ORIGIN") } },
+      },
+    },
+    [origin],
+  );
+  const exchange = new CollectedExchange({});
+  bench.bench.worker().handle(exchange);
+  while (asked.length === 0) await new Promise((done) => setImmediate(done));
+  exchange.abort(new ProxyError("client_disconnected", "cannot go on: the client left"));
+  await bench.idle();
+  assert.notEqual(asked[0]?.aborted, null);
+  assert.deepEqual(
+    bench.bench.logged("worker.log").map(({ message }) => message),
+    ["cannot call over RPC: the request that called is over"],
+  );
+});
+
+test("calls on bindings count as subrequests, calls on stubs do not", async () => {
+  bench = await RpcBench.start(
+    `export default {};`,
+    `export default class extends WorkerEntrypoint { one() { return 1; } maker() { return () => 2; } }`,
+    {
+      few: {
+        code: `export default { async fetch(request, env) {
+            const got = [];
+            const f = await env.CALLEE.maker();
+            for (let i = 0; i < 20; i++) got.push(await f());
+            for (let i = 0; i < 5; i++) try { got.push(await env.CALLEE.one()); } catch (error) { got.push(error.message); }
+            return Response.json(got);
+          } };`,
+        bindings: { CALLEE: { service: to("callee") } },
+        limits: { subrequests: 3 },
+      },
+    },
+  );
+  const exchange = new CollectedExchange({});
+  bench.bench.worker("few").handle(exchange);
+  const got = JSON.parse((await exchange.done).text) as unknown[];
+  const refused = "cannot call over RPC: worker_subrequests_exceeded";
+  assert.deepEqual(got, [...Array(20).fill(2), 1, 1, refused, refused, refused]);
+  await bench.idle();
+});
+
+test("stubs can be logged, and probed without a call", async () => {
+  const result = await run(
+    `const f = await env.X.maker();
+    console.log(f, env.X, env.X.other, env);
+    return Response.json([typeof f, "a" in f, Object.keys(f), f.then, String(Object.prototype.toString.call(f)), f instanceof RpcStub,
+      env.X.maker() instanceof RpcPromise, env.X.maker instanceof RpcProperty, (await failure((async () => new RpcPromise())()))[0]]);`,
+    `export default class extends WorkerEntrypoint { maker() { return () => 2; } }`,
+  );
+  assert.deepEqual(result, ["function", false, [], null, "[object RpcStub]", true, true, true, "TypeError"]);
+});
+
+test("a Worker that names Durable Objects starts; making one says that there are none", async () => {
+  const result = await run(
+    `const made = await env.X.make();
+    return Response.json(made);`,
+    `import { DurableObject, WorkflowEntrypoint } from "cloudflare:workers";
+    export class Room extends DurableObject {}
+    export class Flow extends WorkflowEntrypoint {}
+    export default class extends WorkerEntrypoint {
+      make() { return [Room, Flow].map((Class) => { try { return new Class(); } catch (error) { return error.message; } }); }
+    }`,
+  );
+  assert.deepEqual(result, [
+    "cannot make a DurableObject: Sluice has no Durable Objects",
+    "cannot make a WorkflowEntrypoint: Sluice has no Workflows",
+  ]);
+});
+
+/** Texts that no runtime of ours writes; the callee's must refuse each, and go on. */
+const malformed = [
+  "",
+  "nonsense",
+  "{}",
+  "[]",
+  "[[1]]",
+  "[[1],5]",
+  '[[1],["zz"]]',
+  '[[-1],["a"]]',
+  '[[1.5],["a"]]',
+  '[[1],["v","Uint8Array",[1],0,9]]',
+  '[[1],["w",[1]]]',
+  '[[1],["c",0]]',
+  '[[1],["c","__proto__"]]',
+  '[[1],["b",0,4000000000]]',
+  '[[1],["R",["c",7]]]',
+  '[[1],["r","(",""]]',
+  '[[1],["i","zz"]]',
+  '[[1],["a",["i","zz"]]]',
+  '[[1],["Q","GET","nonsense","","manual",null]]',
+  '[[1],["P",999,"","",null]]',
+  '[[1],["a",{"a":1}]]',
+];
+
+test("what a broken runtime sends is refused by the callee's, which goes on", async () => {
+  bench = await RpcBench.start(
+    `return Response.json(await env.X.count(1, 2));`,
+    `export default class extends WorkerEntrypoint { count(...values) { return values.length; } }`,
+  );
+  const callee = bench.bench.worker("callee");
+  for (const [path, text] of [
+    ...malformed.map((each) => ['["count"]', each]),
+    ["nonsense", '[[1],["a"]]'],
+    ["{}", '[[1],["a"]]'],
+    ["[5]", '[[1],["a"]]'],
+  ] as [string, string][]) {
+    const outcome = await new Promise<number>((resolve) => {
+      const caller = {
+        session: { buffer: { give() {} } },
+        callReturned: (_call: unknown, given: number) => resolve(given),
+        callLost: () => resolve(rpcOps.OUTCOME_LOST),
+      } as unknown as GuestRpc;
+      const call = new RpcCall(caller, 1, { owner: 0, epoch: 0 }, 0, noClient);
+      const message = new RpcMessage();
+      message.texts.push(text);
+      callee.call(call, message, { path, isGet: false });
+    });
+    assert.equal(outcome, rpcOps.OUTCOME_THROWN, `${path} ${text}`);
+  }
+  assert.equal(await bench.json(), 2);
 });

@@ -464,19 +464,28 @@ export class GuestRpc {
       this.#served.delete(call.answer);
       call.caller.callLost(call, lostText);
     }
-    for (const call of this.#calls.values()) {
-      if (!isOver(call)) continue;
-      const wasOpen = !call.isReturned;
-      this.#forgetCall(call);
-      if (wasOpen)
-        this.#tell(call, rpc.OUTCOME_LOST, "cannot call over RPC: the request that made the call is over");
-    }
+    this.#abandon(isOver);
     for (const held of this.#imports.values()) {
       if (!isOver(held)) continue;
       this.#dropImport(held);
       this.#tellLost(held);
     }
     for (const target of this.#exports.values()) if (isOver(target)) this.#break(target);
+  }
+
+  /** The client of an exchange has left: what it has called is given up. */
+  aborted(exchange: number): void {
+    if (this.#calls.size > 0) this.#abandon(({ owner }) => owner === exchange);
+  }
+
+  #abandon(isOver: (call: Tenure) => boolean): void {
+    for (const call of this.#calls.values()) {
+      if (!isOver(call)) continue;
+      const wasOpen = !call.isReturned;
+      this.#forgetCall(call);
+      if (wasOpen)
+        this.#tell(call, rpc.OUTCOME_LOST, "cannot call over RPC: the request that called is over");
+    }
   }
 
   #tellLost(held: RpcImport): void {

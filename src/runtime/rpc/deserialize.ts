@@ -18,6 +18,7 @@ import {
   RegExpNative,
   SetAdd,
   SetNative,
+  StringSlice,
   TypedArrayLength,
   TypedArraySlice,
   viewBuffer,
@@ -43,6 +44,7 @@ export class Deserializer {
   readonly objects: RemoteObject[] = [];
   readonly #message: InMessage;
   #entries: readonly unknown[] = [];
+  #copied = 0;
   readonly #made: Table<{ readonly value: unknown }> = new Table();
   /** Places of the capabilities that a value was made for. */
   readonly #used: Table<true> = new Table();
@@ -99,7 +101,7 @@ export class Deserializer {
       case "f":
         return +text(token, 1);
       case "i":
-        return BigIntNative(text(token, 1));
+        return toBigInt(text(token, 1));
       default:
         throw malformed();
     }
@@ -228,7 +230,10 @@ export class Deserializer {
   #bytes(entry: Entry, at: number): Uint8Array {
     const from = count(entry, at);
     const length = count(entry, at + 1);
-    if (from + length > TypedArrayLength(this.#message.bytes)) throw malformed();
+    // Each byte is copied once: a message must not grow as it is read.
+    this.#copied += length;
+    const size = TypedArrayLength(this.#message.bytes);
+    if (from + length > size || this.#copied > size) throw malformed();
     return TypedArraySlice(this.#message.bytes, from, from + length);
   }
 
@@ -298,6 +303,11 @@ function withoutType(body: unknown, headers: Headers): unknown {
   if (typeof body !== "string" || headers.get("content-type") !== null) return body;
   const bytes = new Response(body).body;
   return bytes;
+}
+
+/** Of hexadecimal digits, which take time in proportion to their number, unlike decimal ones. */
+function toBigInt(digits: string): bigint {
+  return digits[0] === "-" ? -BigIntNative(`0x${StringSlice(digits, 1)}`) : BigIntNative(`0x${digits}`);
 }
 
 function text(entry: Entry, at: number): string {

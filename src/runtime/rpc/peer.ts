@@ -354,11 +354,16 @@ function pathText(path: readonly string[]): string {
   return `[${text}]`;
 }
 
+/** Null when it is no path: it comes from another isolate. */
 function namesOf(path: string): readonly string[] | null {
-  const names = JSONParse(path) as unknown;
-  if (!ArrayIsArray(names)) return null;
-  for (let i = 0; i < names.length; i++) if (typeof names[i] !== "string") return null;
-  return names as string[];
+  try {
+    const names = JSONParse(path) as unknown;
+    if (!ArrayIsArray(names)) return null;
+    for (let i = 0; i < names.length; i++) if (typeof names[i] !== "string") return null;
+    return names as string[];
+  } catch {
+    return null;
+  }
 }
 
 const nothing: Uint8Array = new Uint8ArrayNative(0);

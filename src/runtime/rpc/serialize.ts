@@ -9,6 +9,7 @@ import {
   ArrayBufferDetached,
   ArrayIsArray,
   ArrayPush,
+  BigIntToString,
   DateGetTime,
   isArrayBuffer,
   JSONStringify,
@@ -82,7 +83,7 @@ export class Serializer {
       case "undefined":
         return '["u"]';
       case "bigint":
-        return `["i","${value}"]`;
+        return `["i","${BigIntToString(value, 16)}"]`;
       case "symbol":
         throw cannotSend("a symbol");
     }

@@ -38,6 +38,8 @@ export class Served {
   #holds: Invocation | null = null;
   #given: readonly StubData[] = [];
   #isDone = false;
+  /** It failed because what it was made on had failed, which was told. */
+  #isEcho = false;
   #isDropped = false;
 
   constructor(server: Server, id: number, exchange: number, reader: Deserializer) {
@@ -65,7 +67,7 @@ export class Served {
     } catch (error) {
       outcome = rpc.OUTCOME_THROWN;
       message = serializeThrown(error);
-      if (!this.#isDropped) link.exception(this.#exchange, error);
+      if (!this.#isDropped && !this.#isEcho) link.exception(this.#exchange, error);
     }
     this.#isDone = true;
     if (this.#isDropped) this.#finish();
@@ -109,7 +111,7 @@ export class Served {
       );
     }
     const target = this.#server.target(on, ref);
-    const value = "result" in target ? await target.result : target.value;
+    const value = "result" in target ? await this.#awaited(target.result) : target.value;
     return await evaluate(
       () => ({ value, isClass: null }),
       path,
@@ -117,6 +119,15 @@ export class Served {
       exchange,
       null,
     );
+  }
+
+  async #awaited(result: Promise<unknown>): Promise<unknown> {
+    try {
+      return await result;
+    } catch (error) {
+      this.#isEcho = true;
+      throw error;
+    }
   }
 
   #finish(): void {

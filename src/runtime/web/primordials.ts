@@ -249,6 +249,7 @@ export const WeakRefDeref = uncurry<<T extends object>(self: WeakRef<T>) => T | 
 );
 export const ProxyNative = Proxy;
 export const BigIntNative = BigInt;
+export const BigIntToString = uncurry<(self: bigint, radix?: number) => string>(BigInt.prototype.toString);
 export const ObjectPrototype = Object.prototype;
 export const ReflectGet = Reflect.get;
 export const ReflectHas = Reflect.has;
