@@ -489,3 +489,62 @@ test("webSocket, encodeBody and status 101 are as in workerd", async () => {
   }`);
   assert.deepEqual(result, [null, true, 101, "RangeError", "TypeError", "TypeError", true]);
 });
+
+test("locked, cancelled and used bodies, and what bodies are made of, are as in Node", () =>
+  same(guest, async (t) => {
+    const locked = new Response("abc");
+    const reader = (locked.body as ReadableStream).getReader();
+    const out: unknown[] = [locked.bodyUsed, await t.rejection(locked.text()), t.error(() => locked.clone())];
+    reader.releaseLock();
+    out.push(await locked.text(), locked.bodyUsed, await t.rejection(locked.text()));
+    const strings = new ReadableStream({
+      start(controller) {
+        controller.enqueue("text");
+        controller.close();
+      },
+    });
+    const broken = new ReadableStream({
+      start(controller) {
+        controller.error(new RangeError("x"));
+      },
+    });
+    out.push(await t.rejection(new Response(strings).text()), await t.rejection(new Response(broken).text()));
+    out.push(await new Response(new Uint16Array([65, 66])).text(), await new Response("\ufeffabc").text());
+    const form = new FormData();
+    form.append("f", new File(["x"], "n.txt", { type: "t/x" }));
+    const file = (await new Response(form).formData()).get("f") as File;
+    out.push(file.name, file.type, await file.text());
+    const type = { headers: { "content-type": "Text/Plain; Charset=UTF-8" } };
+    out.push((await new Response("x", type).blob()).type, await t.rejection(new Response("{").json()));
+    out.push(await t.rejection(Response.prototype.text.call({} as Response)));
+    return out;
+  }));
+
+test("Request and Response have the members of Body themselves, as in Node", () =>
+  same(guest, () => {
+    const names = ["body", "bodyUsed", "text", "json", "bytes", "arrayBuffer", "blob", "formData"];
+    const statics = [Response.json.length, Response.error.length, Response.redirect.length];
+    return [
+      statics,
+      [Request, Response].map((owner) =>
+        names.map((name) => {
+          const own = Object.getOwnPropertyDescriptor(owner.prototype, name) as PropertyDescriptor;
+          const method = own.value ?? own.get;
+          return [own.enumerable, own.configurable, method.name, method.length];
+        }),
+      ),
+    ];
+  }));
+
+test("a Request keeps cache mode and keepalive, and gives them on to copies", () =>
+  same(guest, () => {
+    const first = new Request("http://a/", { cache: "no-store", keepalive: true });
+    const copies = [
+      first,
+      new Request(first),
+      first.clone(),
+      new Request("http://b/", first),
+      new Request("http://b/"),
+    ];
+    return copies.map((request) => [request.cache, request.keepalive]);
+  }));

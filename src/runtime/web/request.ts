@@ -32,6 +32,8 @@ export interface RequestInit {
   signal?: AbortSignal | null;
   duplex?: "half";
   cache?: RequestCache;
+  /** Kept and shown; a Worker that wants work to go on has `ctx.waitUntil`. */
+  keepalive?: boolean;
   cf?: unknown;
   /** As in workerd: "manual" reads the answer's body as it comes, whatever its Content-Encoding. */
   encodeResponseBody?: "automatic" | "manual";
@@ -141,6 +143,7 @@ export class Request {
   #cf: unknown = unset;
   #cache: RequestCache = "default";
   #codedAnswer = false;
+  #keepalive = false;
 
   constructor(input: Request | string | { toString(): string }, init?: RequestInit) {
     if (input === (internal as unknown)) return;
@@ -157,6 +160,7 @@ export class Request {
       this.#cf = input.#cf;
       this.#cache = input.#cache;
       this.#codedAnswer = input.#codedAnswer;
+      this.#keepalive = input.#keepalive;
       inputBody = input.#body;
     } else {
       this.#url = toRequestUrl(input);
@@ -171,11 +175,13 @@ export class Request {
 
   #apply(init: RequestInit, inputBody: BodyState | null): void {
     // Members in the order in which Web IDL reads a dictionary.
-    const { body, cache, cf, duplex, encodeResponseBody, headers, method, redirect, signal } = init;
+    const { body, cache, cf, duplex, encodeResponseBody, headers, keepalive, method, redirect, signal } =
+      init;
     if (duplex !== undefined && `${duplex}` !== "half") {
       throw new TypeError('cannot make a Request: duplex is not "half"');
     }
     if (method !== undefined) this.#method = toMethod(method);
+    if (keepalive !== undefined) this.#keepalive = !!keepalive;
     if (redirect !== undefined) this.#redirect = toRedirect(redirect);
     if (cache !== undefined) this.#cache = toCache(cache);
     if (cf !== undefined) this.#cf = cf;
@@ -248,8 +254,7 @@ export class Request {
   }
 
   get keepalive(): boolean {
-    void this.#url;
-    return false;
+    return this.#keepalive;
   }
 
   get duplex(): string {
@@ -272,6 +277,7 @@ export class Request {
     copy.#cf = this.#cf;
     copy.#cache = this.#cache;
     copy.#codedAnswer = this.#codedAnswer;
+    copy.#keepalive = this.#keepalive;
     copy.#body = this.#body === null ? null : this.#body.clone();
     return copy;
   }

@@ -155,11 +155,11 @@ export class Response {
     return response;
   }
 
-  static json(data: unknown, init?: ResponseInit): Response {
+  static json(data: unknown, init: ResponseInit | null = null): Response {
     requireArguments(arguments.length, 1, "Response.json");
     const text = JSONStringify(data) as string | undefined;
     if (text === undefined) throw new TypeError("cannot make a Response: data is not JSON");
-    const response = new Response(null, init);
+    const response = new Response(null, init ?? undefined);
     if (isNullBodyStatus(response.#status)) {
       throw new TypeError(`cannot make a Response: status ${response.#status} has no body`);
     }
@@ -298,4 +298,4 @@ includeBody(Response.prototype, {
   state: (self) => bodyOf(self),
   contentType: (self) => blockGet(linesOf(self), "content-type"),
 });
-defineInterface(Response, "Response", 0, { json: 1 });
+defineInterface(Response, "Response");
