@@ -57,7 +57,7 @@ function config(work: Work, place: Place, port: number, originPort: number): str
     `  public: { address: "127.0.0.1:${port}", service: ${work === "plain" ? "origin" : "worker0"} }`,
     "services:",
     // As many as nginx's `keepalive` says; with fewer than there are clients, connections would come and go all the time.
-    `  origin: { external: { address: "127.0.0.1:${originPort}", limits: { idleConnections: 1024 } } }`,
+    `  origin: { external: { address: "127.0.0.1:${originPort}" } }`,
   ];
   for (const [index, file] of files.entries()) {
     place.write(file, workerSource(file));

@@ -63,7 +63,7 @@ describe("a config", () => {
             address: "app:80",
             http: { style: "host", injectRequestHeaders: {}, injectResponseHeaders: {} },
             timeouts: { connect: 5_000, head: 60_000, idle: 60_000, total: 0, keepAlive: 60_000 },
-            limits: { connections: 1024, idleConnections: 256 },
+            limits: { connections: 1024, idleConnections: 1024 },
           },
         },
         internet: { network: { allow: ["public"], deny: [] } },

@@ -134,10 +134,10 @@ export const external = z
         idleConnections: z
           .int()
           .nonnegative()
-          .default(256)
+          .default(1024)
           .meta({
             description: "How many of them are kept open while no request needs them.",
-            examples: [256],
+            examples: [1024],
           }),
       })
       .meta({
