@@ -44,7 +44,12 @@ export class WorkerRunner {
         if (code !== 0) subtests.push({ name: wholeFile, status: "fail", message });
       }
     });
-    const parsed = workerSchema.parse({ main: "test.js", compatibilityDate: "2026-01-01" });
+    // Tests wait in loops for the clock to move.
+    const parsed = workerSchema.parse({
+      main: "test.js",
+      compatibilityDate: "2026-01-01",
+      preciseTimers: true,
+    });
     const limits = {
       ...parsed.limits,
       cpuMs: test.timeout,
