@@ -119,11 +119,13 @@ const lazyInterfaces: Readonly<Record<string, string>> = {
   DecompressionStream: "compression",
   HTMLRewriter: "html-rewriter",
   EventSource: "event-source",
+  FileReader: "file-reader",
   PerformanceEntry: "performance-timeline",
   PerformanceMark: "performance-timeline",
   PerformanceMeasure: "performance-timeline",
   PerformanceObserver: "performance-timeline",
   PerformanceObserverEntryList: "performance-timeline",
+  ProgressEvent: "file-reader",
   URLPattern: "url-pattern",
 };
 
