@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { runtimeTypes } from "../../src/cli/runtime-types.ts";
@@ -95,7 +95,7 @@ export default {
     await env.USERS.each(async (each) => console.log(each.toUpperCase()));
     const flags: boolean = env.FLAGS.beta && env.FLAGS.limits[0] === 1 && env.FLAGS.names.b === null;
     const maybe: string | undefined = env.MAYBE;
-    const socket: Socket = connect("a:1", { secureTransport: "starttls" });
+    const socket: Socket = connect("a:1", { secureTransport: "starttls", allowHalfOpen: false });
     const stub = new RpcStub((a: number) => a * 2);
     const twice: number = await stub(2);
     const copy = counter.dup();
@@ -151,6 +151,29 @@ test("sluice types writes what each Worker's env holds, and tsc checks methods o
   const stale = await sluice(["types", "--check"], directory);
   assert.equal(stale.code, 1);
   assert.match(stale.stderr, /is not what the config says; sluice types writes it/);
+});
+
+test("with @cloudflare/workers-types in package.json, the types build on those", async (t) => {
+  const directory = new TemporaryDirectory(t).path;
+  const write = (file: string, content: string) => {
+    mkdirSync(dirname(join(directory, file)), { recursive: true });
+    writeFileSync(join(directory, file), content);
+  };
+  write("proxy.yaml", config);
+  write("package.json", JSON.stringify({ devDependencies: { "@cloudflare/workers-types": "*" } }));
+  const options = { ...tsconfig.compilerOptions, lib: ["es2024", "esnext.disposable"] };
+  const types = ["@cloudflare/workers-types"];
+  write(
+    "tsconfig.json",
+    JSON.stringify({ ...tsconfig, compilerOptions: { ...options, types, skipLibCheck: true } }),
+  );
+  write("src/users.ts", users);
+  write("src/gateway.ts", gateway);
+  symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
+  assert.equal((await sluice(["types"], directory)).code, 0);
+  const text = readFileSync(join(directory, "worker-configuration.d.ts"), "utf8");
+  assert.doesNotMatch(text, /interface Fetcher/);
+  assert.deepEqual(await tsc(directory), { code: 0, stdout: "", stderr: "" });
 });
 
 test("a config that cannot be read gives no types, and says where it is wrong", async (t) => {

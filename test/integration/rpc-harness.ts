@@ -26,6 +26,7 @@ export class RpcBench {
     more: Readonly<Record<string, WorkerSource>> = {},
     fakes: readonly Service[] = [],
     limits: WorkerSource["limits"] = {},
+    callerLimits: WorkerSource["limits"] = {},
   ): Promise<RpcBench> {
     const bindings = Object.fromEntries([
       ["X", { service: to("callee") }],
@@ -43,6 +44,7 @@ export class RpcBench {
             ? `${prelude}${caller}`
             : `${prelude}export default { async fetch(request, env, ctx) { ${caller} } };`,
           bindings,
+          limits: callerLimits,
         },
         callee: { code: `${prelude}${callee}`, bindings: { BACK: { service: to("main", "Back") } }, limits },
         ...more,

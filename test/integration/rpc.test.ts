@@ -289,6 +289,18 @@ test("stubs that nobody disposes of go with the request that got them", async ()
   );
 });
 
+test("stubs that a long request drops without a word are let go of before it ends", async () => {
+  const result = await run(
+    `const maker = await env.X.maker();
+    for (let i = 0; i < 3000; i++) await (await maker()).hit();
+    return Response.json(await env.X.live() < 2500);`,
+    `let live = 0;
+    class Counter extends RpcTarget { constructor() { super(); live++; } hit() {} [Symbol.dispose]() { live--; } }
+    export default class extends WorkerEntrypoint { maker() { return () => new Counter(); } live() { return live; } }`,
+  );
+  assert.equal(result, true);
+});
+
 test("a stub that was received goes on to a third Worker", async () => {
   bench = await RpcBench.start(
     `const counter = await env.X.counter();
@@ -381,14 +393,28 @@ test("streams, requests, responses and headers go over RPC", async () => {
 });
 
 test("a value of many megabytes goes over, one of more than 32 does not", async () => {
-  const result = await run(
+  bench = await RpcBench.start(
     `const bytes = new Uint8Array(5_000_000).fill(7);
     const text = "é".repeat(2_000_000);
     const [a, b] = await env.X.echo([bytes, text]);
-    return Response.json([a.length, a[4_999_999], b === text, (await failure(env.X.echo(new Uint8Array(34_000_000))))[1], await env.X.echo(1)]);`,
+    return Response.json([a.length, a[4_999_999], b === text, (await failure(env.X.echo(new Uint8Array(34_000_000))))[1],
+      (await failure(env.X.echo("x".repeat(20_000_000))))[1], (await failure(env.X.echo(Array.from({ length: 5000 }, () => () => {}))))[1], await env.X.echo(1)]);`,
     `export default class extends WorkerEntrypoint { echo(value) { return value; } }`,
+    {},
+    [],
+    { cpuMs: 2000 },
+    { cpuMs: 2000 },
   );
-  assert.deepEqual(result, [5_000_000, 7, true, "cannot call over RPC: its values are more than 32 MiB", 1]);
+  assert.deepEqual(await bench.json(), [
+    5_000_000,
+    7,
+    true,
+    "cannot send over RPC: values of more than 32 MiB",
+    "cannot send over RPC: values of more than 32 MiB",
+    "cannot send over RPC: more than 4096 functions, objects and streams",
+    1,
+  ]);
+  await bench.idle();
 });
 
 test("a promise pipelined on what fails fails alike, and calls in order stay in order", async () => {

@@ -19,6 +19,8 @@ import type { Session } from "./session.ts";
 const MAX_EXPORTS = 20_000;
 const MAX_IMPORTS = 50_000;
 const MAX_CALLS = 10_000;
+/** So many objects of others a guest holds before its garbage is collected for their sake. */
+const FIRST_COLLECTION = 1000;
 /** Characters of the path of a call. */
 const MAX_PATH = 65_536;
 
@@ -38,6 +40,7 @@ export class GuestRpc {
   #lastImport = 0;
   #lastAnswer = 0;
   #waiting = 0;
+  #collectAt = FIRST_COLLECTION;
 
   constructor(session: Session) {
     this.session = session;
@@ -113,7 +116,8 @@ export class GuestRpc {
   #cap(kind: number, ref: number, length: number): void {
     const message = this.#message;
     const { bodies } = this.session;
-    if (message.caps.length + this.#given.length >= rpc.MAX_CAPS) {
+    // One more than a guest counts: what disposes of a result as a whole.
+    if (message.caps.length + this.#given.length > rpc.MAX_CAPS) {
       throw new Error("a message holds too many capabilities");
     }
     switch (kind) {
@@ -155,9 +159,8 @@ export class GuestRpc {
       message.caps.splice(place, 0, { kind: "object", target: made });
     }
     this.#given.length = 0;
-    if (this.#exports.size > MAX_EXPORTS) {
-      this.session.exceeded("stubs", "worker_memory_exceeded", `it gave away more than ${MAX_EXPORTS} stubs`);
-    }
+    if (this.#exports.size > MAX_EXPORTS)
+      message.problem ||= `more than ${MAX_EXPORTS} objects are given away`;
     return message;
   }
 
@@ -412,6 +415,11 @@ export class GuestRpc {
   #deliver(message: RpcMessage, tenure: Tenure): string {
     const { session } = this;
     const { inbox } = session;
+    if (this.#imports.size >= this.#collectAt) {
+      // A Worker that does not dispose of its stubs: the guest finds those that it has dropped, once they are collected.
+      this.#collectAt = this.#imports.size * 2;
+      session.collect();
+    }
     for (const cap of message.caps) {
       const at = (kind: number, ref: number, third: number): void => {
         const place = inbox.begin(rpc.RPC_CAP, 3, -1);

@@ -1,4 +1,4 @@
-import { CAP_BODY, CAP_EXPORT, CAP_IMPORT } from "../../wire/rpc-ops.ts";
+import { CAP_BODY, CAP_EXPORT, CAP_IMPORT, MAX_CAPS, MAX_MESSAGE } from "../../wire/rpc-ops.ts";
 import { isRpcTarget } from "../bridge/entrypoint.ts";
 import { type Blob, blobBytes, type File, isBlob, isFile } from "../web/blob.ts";
 import { type BodyParts, extractBody, takeBody } from "../web/body.ts";
@@ -47,6 +47,9 @@ import { type Disposer, OutMessage } from "./message.ts";
 import { sinkOf } from "./sink.ts";
 import { type StubData, stubData } from "./targets.ts";
 
+/** Characters, of two bytes each on their way. */
+const MAX_TEXT = MAX_MESSAGE / 2;
+
 /**
  * Writes values as a message. Its text is JSON: an array whose first item is the value, and whose others are the objects
  * that it leads to, each once, so that circles and things named twice stay what they are. Where a value stands, there is
@@ -68,12 +71,19 @@ export class Serializer {
     // The list grows as it is gone through: depth is not bound by the stack.
     for (let i = 0; i < this.#objects.length; i++) text += `,${this.#object(this.#objects[i] as object)}`;
     message.text = `${text}]`;
+    // Before it crosses: what the host is given at once is bounded, and a guest that gives it more is ended.
+    if (message.text.length + message.size > MAX_MESSAGE || message.text.length > MAX_TEXT) {
+      throw cannotSend("values of more than 32 MiB");
+    }
+    if (message.caps.length > MAX_CAPS)
+      throw cannotSend(`more than ${MAX_CAPS} functions, objects and streams`);
     return message;
   }
 
   #value(value: unknown): string {
     switch (typeof value) {
       case "string":
+        if (value.length > MAX_TEXT) throw cannotSend("values of more than 32 MiB");
         return JSONStringify(value);
       case "number":
         if (value === 0) return 1 / value > 0 ? "0" : '["0"]';
