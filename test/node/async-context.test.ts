@@ -82,6 +82,13 @@ test("timers, microtasks, promise callbacks, streams and events are called in th
   assert.equal(Object.keys(seen as object).length, 14);
 });
 
+test("a thenable that is awaited is asked in the frame of the await", async () => {
+  const seen = await run(`
+    const query = { then(resolve) { resolve(storage.getStore()); } };
+    return Response.json(await storage.run("x", async () => { await sleep(1); return [await query, await (async () => query)(), storage.getStore()]; }));`);
+  assert.deepEqual(seen, ["x", "x", "x"]);
+});
+
 test("enterWith holds for what follows, awaits of its caller included", async () => {
   const seen = await run(`
     async function enter() { storage.enterWith("entered"); }

@@ -64,7 +64,7 @@ test("process has the text bindings, and its output goes to the log", async () =
   );
   assert.deepEqual(seen, ["hello", "5", null, "linux", ["tick", "micro"], true]);
   assert.deepEqual(
-    bench?.logged("worker.console").map((line) => line.message),
+    bench?.logged("worker.log").map((line) => line.message),
     ["hello", "world"],
   );
 });

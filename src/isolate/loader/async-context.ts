@@ -20,8 +20,10 @@ interface Scope {
   readonly declared: string;
   /** The closing counterpart, for an arrow function without a block. */
   readonly closing: Insertion | null;
-  /** How many `try` blocks of this function the walk is in. */
+  /** `try` blocks of this function that the walk is in. */
   readonly tries: Try[];
+  /** What it returns becomes its promise's result, so that a thenable is asked for its own. */
+  readonly resolves: boolean;
 }
 
 interface Try {
@@ -38,6 +40,20 @@ type AnyNode = Node & Record<string, unknown>;
 const variable = "$asyncAt";
 const restore = `${variable}=$asyncCaught(${variable});`;
 
+/** Expressions whose value has no `then` that anybody wrote. */
+const plain: ReadonlySet<string> = new Set([
+  "ArrayExpression",
+  "ArrowFunctionExpression",
+  "AwaitExpression",
+  "BinaryExpression",
+  "ClassExpression",
+  "FunctionExpression",
+  "Literal",
+  "TemplateLiteral",
+  "UnaryExpression",
+  "UpdateExpression",
+]);
+
 /**
  * Has every `await` of the code go on in the async context frame in which it began to wait: V8 tells isolated-vm
  * nothing of promises, so it is the code that has to. `await x` becomes
@@ -45,7 +61,8 @@ const restore = `${variable}=$asyncCaught(${variable});`;
  *     $asyncResume(await $asyncKeep(x, $asyncAt = $asyncFrame()), $asyncAt, $asyncAt = 0)
  *
  * with one variable in each function that awaits: the frame is read after `x`, which may enter another one, and each
- * `catch` and `finally` behind an `await` that failed restores it. Functions stay what they are, so that they cost what
+ * `catch` and `finally` behind an `await` that failed restores it. `return x` becomes `return $asyncKeep((x), $asyncFrame())`,
+ * for the sake of thenables. Functions stay what they are, so that they cost what
  * native ones do and their stacks are whole. Nothing but columns moves.
  *
  * @param input without `for await` and `await using`, which esbuild turns into plain awaits.
@@ -91,7 +108,13 @@ class Walk {
   program(program: AnyNode, prelude: string): Insertion[] {
     this.#add(0, prelude);
     const declaration = this.#add(0, "");
-    this.#children(program, { declaration, declared: `let ${variable}=0;`, closing: null, tries: [] });
+    this.#children(program, {
+      declaration,
+      declared: `let ${variable}=0;`,
+      closing: null,
+      tries: [],
+      resolves: false,
+    });
     return this.#insertions
       .filter(({ text }) => text !== "")
       .map((insertion, index) => ({ insertion, index }))
@@ -118,6 +141,10 @@ class Walk {
       case "TryStatement":
         this.#try(node, scope);
         return;
+      case "ReturnStatement":
+        if (scope.resolves && node.argument !== null) this.#result(node.argument as AnyNode, scope);
+        else this.#children(node, scope);
+        return;
       default:
         this.#children(node, scope);
     }
@@ -138,17 +165,24 @@ class Walk {
     // Parameters of an asynchronous function await nothing, so their functions are the only thing of interest in them.
     for (const parameter of node.params as AnyNode[]) this.#visit(parameter, outer);
     if (node.async !== true) {
-      this.#visit(body, outer);
+      this.#visit(body, { ...outer, resolves: false });
       return;
     }
+    const resolves = node.generator !== true;
     if (body.type === "BlockStatement") {
       const declaration = this.#add(this.#afterDirectives(body), "");
-      this.#children(body, { declaration, declared: `let ${variable}=0;`, closing: null, tries: [] });
+      this.#children(body, {
+        declaration,
+        declared: `let ${variable}=0;`,
+        closing: null,
+        tries: [],
+        resolves,
+      });
       return;
     }
     const declaration = this.#add(this.#arrowBefore(body.start), "");
     const closing = { at: node.end, text: "" };
-    this.#visit(body, { declaration, declared: `{let ${variable}=0;return(`, closing, tries: [] });
+    this.#result(body, { declaration, declared: `{let ${variable}=0;return(`, closing, tries: [], resolves });
     this.#insertions.push(closing);
   }
 
@@ -163,6 +197,18 @@ class Walk {
     this.#add(node.start + "await".length, " $asyncKeep(");
     this.#visit(argument, scope);
     this.#add(node.end, `,${variable}=$asyncFrame()),${variable},${variable}=0)`);
+  }
+
+  /** What an asynchronous function gives. */
+  #result(node: AnyNode, scope: Scope): void {
+    if (plain.has(node.type)) {
+      this.#visit(node, scope);
+      return;
+    }
+    this.found = true;
+    this.#add(node.start, "$asyncKeep((");
+    this.#visit(node, scope);
+    this.#add(node.end, "),$asyncFrame())");
   }
 
   #try(node: AnyNode, scope: Scope): void {

@@ -268,6 +268,12 @@ function thrownBy(run: unknown): unknown {
   return nothing;
 }
 
+function kindOf(value: unknown): string {
+  const name = (value as { constructor?: { name?: unknown } } | null | undefined)?.constructor?.name;
+  if (typeof value === "object" && typeof name === "string") return `an instance of ${name}`;
+  return value === null || value === undefined ? String(value) : `type ${typeof value}`;
+}
+
 async function rejectionOf(run: unknown): Promise<unknown> {
   let promise = run;
   if (typeof run === "function") {
@@ -276,7 +282,7 @@ async function rejectionOf(run: unknown): Promise<unknown> {
       throw nodeError(
         TypeError,
         "ERR_INVALID_RETURN_VALUE",
-        `Expected instance of Promise to be returned from the "promiseFn" function but got ${typeof promise}.`,
+        `Expected instance of Promise to be returned from the "promiseFn" function but got ${kindOf(promise)}.`,
       );
   } else if (typeof (run as Promise<unknown>)?.then !== "function") {
     throw invalidType("promiseFn", "of type function or an instance of Promise", run);

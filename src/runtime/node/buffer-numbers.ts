@@ -16,7 +16,7 @@ const float64Bytes = new Uint8Array(float64.buffer);
 /** What is wrong with an offset at which `size` bytes do not lie. */
 function badOffset(buffer: Uint8Array, offset: unknown, size: number): Error {
   if (typeof offset !== "number") return invalidType("offset", "of type number", offset);
-  if (!Number.isInteger(offset)) return outOfRange("offset", "an integer", offset);
+  if (Math.floor(offset) !== offset) return outOfRange("offset", "an integer", offset);
   if (buffer.length < size)
     return nodeError(
       RangeError,
@@ -34,7 +34,7 @@ function demand(buffer: Uint8Array, offset: unknown, size: number): number {
 
 function demandSize(size: unknown): number {
   if (typeof size !== "number") throw invalidType("byteLength", "of type number", size);
-  if (!Number.isInteger(size)) throw outOfRange("byteLength", "an integer", size);
+  if (Math.floor(size) !== size) throw outOfRange("byteLength", "an integer", size);
   if (size < 1 || size > 6) throw outOfRange("byteLength", ">= 1 and <= 6", size);
   return size;
 }

@@ -27,6 +27,11 @@ function demandEncoding(name: unknown): Encoding {
   return encoding;
 }
 
+/** As `toString` has it: what is no text names no encoding. */
+function demandText(name: unknown): Encoding {
+  return demandEncoding(typeof name === "string" ? name : { toString: () => String(name) });
+}
+
 function isBytes(value: unknown): value is Uint8Array {
   return value instanceof Uint8Array;
 }
@@ -273,7 +278,7 @@ function search(
   let at = +(from as number);
   if (Number.isNaN(at)) at = forward ? 0 : bytes.length;
   at = Math.trunc(Math.max(-0x80000000, Math.min(0x7fffffff, at)));
-  const coded = typeof value === "string" ? demandEncoding(name) : "utf8";
+  const coded = typeof value === "number" ? "utf8" : demandEncoding(name);
   const wanted = needle(value, coded);
   if (at < 0) at += bytes.length;
   if (typeof wanted === "number") {
@@ -294,7 +299,8 @@ function search(
   }
   if (length === 0) return Math.min(at, bytes.length);
   const last = bytes.length - length;
-  const step = coded === "utf16le" && typeof value === "string" ? 2 : 1;
+  const step = coded === "utf16le" ? 2 : 1;
+  if (step === 2 && (length < 2 || bytes.length < 2)) return -1;
   const first = wanted[0] as number;
   if (forward) {
     for (let i = at; i <= last; i += step) {
@@ -515,7 +521,7 @@ const members = {
     const { length } = this;
     const from = start === undefined ? 0 : Math.trunc(+(start as number)) || 0;
     const to = end === undefined ? length : Math.trunc(+(end as number)) || 0;
-    const coded = encoding === undefined ? "utf8" : demandEncoding(encoding);
+    const coded = encoding === undefined ? "utf8" : demandText(encoding);
     return piece(this, coded, Math.max(from, 0), Math.min(to, length));
   },
   write(this: Buffer, text: unknown, offset?: unknown, length?: unknown, encoding?: unknown): number {
@@ -557,7 +563,7 @@ const members = {
     }
     if (extra.length > 0) text += `${text === "" ? "" : ", "}${extra.join(", ")}`;
     const name = this.constructor?.name ?? "Buffer";
-    return `<${name}${text === "" ? "" : " "}${text}>`;
+    return `<${name} ${text}>`;
   },
 };
 
@@ -615,6 +621,11 @@ for (const [key, name] of [
 defineNumbers(FastBuffer.prototype);
 
 function demandInput(value: unknown): Uint8Array {
+  if (
+    (value as { buffer?: { detached?: boolean }; detached?: boolean })?.buffer?.detached === true ||
+    (value as ArrayBuffer)?.detached === true
+  )
+    throw nodeError(Error, "ERR_INVALID_STATE", "Invalid state: Cannot validate on a detached buffer");
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   if (isAnyArrayBuffer(value)) return new Uint8Array(value);
   throw invalidType("input", "an instance of ArrayBuffer, Buffer, or TypedArray", value);
@@ -653,7 +664,9 @@ export const buffer = {
   Blob,
   Buffer,
   File,
-  SlowBuffer: (size: unknown): Buffer => allocUnsafe(size),
+  SlowBuffer: function SlowBuffer(size: unknown): Buffer {
+    return allocUnsafe(size);
+  },
   atob,
   btoa,
   constants: Object.freeze({ __proto__: null, MAX_LENGTH: maxLength, MAX_STRING_LENGTH: maxStringLength }),

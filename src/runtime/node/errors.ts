@@ -134,7 +134,7 @@ export function validateInteger(
   high: number = Number.MAX_SAFE_INTEGER,
 ): asserts value is number {
   if (typeof value !== "number") throw invalidType(name, "of type number", value);
-  if (!Number.isInteger(value)) throw outOfRange(name, "an integer", value);
+  if (Math.floor(value) !== value) throw outOfRange(name, "an integer", value);
   if (value < low || value > high) throw outOfRange(name, `>= ${low} && <= ${high}`, value);
 }
 

@@ -107,8 +107,12 @@ function add(emitter: EventEmitter, name: PropertyKey, listener: Listener, first
   const most = maximum(emitter);
   if (most > 0 && list.length > most && list.warned !== true) {
     list.warned = true;
+    const { inspect } = part<{ util: { inspect(value: unknown, options: object): string } }>(
+      "node-util",
+    ).util;
+    const shown = inspect(emitter, { depth: -1 });
     const warning = new Error(
-      `Possible EventEmitter memory leak detected. ${list.length} ${String(name)} listeners added. ` +
+      `Possible EventEmitter memory leak detected. ${list.length} ${String(name)} listeners added to ${shown}. ` +
         `MaxListeners is ${most}. Use emitter.setMaxListeners() to increase limit`,
     ) as Error & Record<string, unknown>;
     warning.name = "MaxListenersExceededWarning";
@@ -229,9 +233,6 @@ const members = {
   addListener(this: EventEmitter, name: PropertyKey, listener: Listener): EventEmitter {
     return add(this, name, listener, false);
   },
-  on(this: EventEmitter, name: PropertyKey, listener: Listener): EventEmitter {
-    return add(this, name, listener, false);
-  },
   prependListener(this: EventEmitter, name: PropertyKey, listener: Listener): EventEmitter {
     return add(this, name, listener, true);
   },
@@ -249,9 +250,6 @@ const members = {
   },
   removeListener(this: EventEmitter, name: PropertyKey, listener: Listener): EventEmitter {
     return remove(this, name, listener);
-  },
-  off(this: EventEmitter, name: PropertyKey, listener: Listener): EventEmitter {
-    return this.removeListener(name, listener);
   },
   removeAllListeners(this: EventEmitter, name?: PropertyKey): EventEmitter {
     const events = this._events;
@@ -297,6 +295,8 @@ const members = {
   },
 };
 Object.assign(prototype, members, {
+  on: members.addListener,
+  off: members.removeListener,
   _events: undefined,
   _eventsCount: 0,
   _maxListeners: undefined,
@@ -456,6 +456,9 @@ function on(emitter: EventEmitter, name: PropertyKey, options?: IteratorOptions)
   return iterator as AsyncIterator<unknown[]>;
 }
 
+/** Of EventTargets, which warn of nothing. */
+const targetMaximums = new WeakMap<object, number>();
+
 function setMaxListeners(count = defaultMaximum, ...emitters: unknown[]): void {
   validateNumber(count, "setMaxListeners", 0);
   if (emitters.length === 0) {
@@ -465,6 +468,9 @@ function setMaxListeners(count = defaultMaximum, ...emitters: unknown[]): void {
   for (const emitter of emitters) {
     const { setMaxListeners: set } = emitter as { setMaxListeners?: (count: number) => void };
     if (typeof set === "function") set.call(emitter, count);
+    else if (typeof (emitter as Target).addEventListener === "function")
+      targetMaximums.set(emitter as object, count);
+    else throw invalidType("eventTargets", "an instance of EventEmitter or EventTarget", emitter);
   }
 }
 
@@ -528,7 +534,9 @@ Object.assign(EventEmitter, {
     return typeof emitter?.listeners === "function" ? emitter.listeners(name) : [];
   },
   getMaxListeners: (emitter: EventEmitter): number =>
-    typeof emitter?.getMaxListeners === "function" ? emitter.getMaxListeners() : defaultMaximum,
+    typeof emitter?.getMaxListeners === "function"
+      ? emitter.getMaxListeners()
+      : (targetMaximums.get(emitter) ?? defaultMaximum),
   init: initialize,
   listenerCount(emitter: EventEmitter, name: PropertyKey): number {
     const { listenerCount } = emitter as unknown as { listenerCount?: (name: PropertyKey) => number };

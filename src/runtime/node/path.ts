@@ -203,17 +203,19 @@ function makePath(flavour: Flavour) {
     const base = path.length === length ? "" : basename(path.slice(length));
     const ext = extname(base);
     let dir = base === "" ? root : dirname(path);
-    if (dir === "." && !/^\.[\\/]/.test(path)) dir = "";
+    if (dir === "." && (base === "." || !flavour.isSeparator(path[1]))) dir = "";
     return { root, dir, base, ext, name: base.slice(0, base.length - ext.length) };
   }
 
   function matchesGlob(path: string, pattern: string): boolean {
     validateString(path, "path");
     validateString(pattern, "pattern");
-    const source = pattern.replace(/\*\*\/?|\*|\?|[.+^${}()|[\]\\]/g, (piece) => {
+    const slashed = isWindows ? pattern.replaceAll("\\", "/") : pattern;
+    const source = slashed.replace(/\*\*\/?|\*|\?|\[[^\]]+\]|[.+^${}()|[\]\\]/g, (piece) => {
       if (piece === "**/") return "(?:.*/)?";
       if (piece === "**") return ".*";
       if (piece === "*") return "[^/]*";
+      if (piece.length > 2) return piece.replace(/^\[!/, "[^");
       return piece === "?" ? "[^/]" : `\\${piece}`;
     });
     return new RegExp(`^${source}$`).test(isWindows ? path.replaceAll("\\", "/") : path);

@@ -28,7 +28,7 @@ function runTasks(): void {
     try {
       (tasks[i] as Task)();
     } catch (error) {
-      host.reportException(error);
+      if (!process.emit("uncaughtException", error, "uncaughtException")) host.reportException(error);
     }
   }
   tasks = [];

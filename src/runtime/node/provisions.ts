@@ -31,6 +31,8 @@ const globals = {
   clearImmediate: "node-timers",
   process: "node-process",
   setImmediate: "node-timers",
+  setInterval: "node-timers",
+  setTimeout: "node-timers",
 };
 
 /** What the modules that the host provides for Node's take (src/isolate/loader/node-modules.ts). */

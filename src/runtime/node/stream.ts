@@ -162,6 +162,7 @@ function toWebReadable(stream: NodeStream, options: WebOptions = {}): ReadableSt
   const highWaterMark =
     options.strategy?.highWaterMark ?? (stream.readableObjectMode ? stream.readableHighWaterMark : 1);
   let controller: Controller;
+  let _isOver = false;
   const finish = streams.finished(stream, { writable: false }, (failure) => {
     finish();
     stream.on("error", ignore);
@@ -187,6 +188,7 @@ function toWebReadable(stream: NodeStream, options: WebOptions = {}): ReadableSt
         stream.resume();
       },
       cancel(reason: unknown) {
+        _isOver = true;
         stream.destroy(reason);
       },
     },
@@ -266,6 +268,22 @@ Object.assign(Duplex, {
   fromWeb: fromWebPair,
   toWeb: (stream: NodeStream) => ({ readable: toWebReadable(stream), writable: toWebWritable(stream) }),
 });
+
+for (const { prototype } of [Readable, Writable] as unknown as { prototype: NodeStream }[]) {
+  Object.defineProperty(prototype, Symbol.asyncDispose, {
+    value(this: NodeStream): Promise<void> {
+      const error = this.readableEnded === true ? null : new AbortError();
+      if (!this.destroyed) this.destroy(error);
+      return new Promise((resolve, reject) => {
+        streams.finished(this, {}, (failure) =>
+          failure === undefined || failure === null || failure === error ? resolve() : reject(failure),
+        );
+      });
+    },
+    writable: true,
+    configurable: true,
+  });
+}
 
 const marks = { bytes: 16384, objects: 16 };
 Object.assign(streams, {

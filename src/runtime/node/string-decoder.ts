@@ -1,16 +1,11 @@
+import { Buffer } from "../parts/node-buffer.ts";
 import { decode, type Encoding, encodingOf } from "./buffer-encodings.ts";
 import { invalidType, nodeError } from "./errors.ts";
 
 const none = new Uint8Array(0);
 
-interface DecoderState {
-  encoding: string;
-  lastTotal: number;
-  lastNeed: number;
-}
-
-/** node:string_decoder. Bytes that end within a character wait for the rest of it. */
-export class StringDecoder implements DecoderState {
+/** Bytes that end within a character wait for the rest of it. */
+class Decoder {
   readonly encoding: string;
   readonly #coded: Encoding;
   #rest: Uint8Array = none;
@@ -24,7 +19,7 @@ export class StringDecoder implements DecoderState {
   }
 
   get lastChar(): Uint8Array {
-    return this.#rest;
+    return Buffer(this.#rest);
   }
 
   /** Bytes of the character that waits, in all. */
@@ -124,5 +119,44 @@ function mayFollow(first: number, second: number): boolean {
   return true;
 }
 
-/** A function too, since packages call it on objects of their own. */
+const state = Symbol("decoder");
+
+interface Holder {
+  [state]: Decoder;
+  encoding: string;
+}
+
+/** node:string_decoder. A function, since older packages call it on objects of their own. */
+function StringDecoder(this: Holder | undefined, encoding?: unknown): unknown {
+  const holder: Holder =
+    this === undefined || (this as unknown) === globalThis
+      ? (Object.create(StringDecoder.prototype as object) as Holder)
+      : this;
+  const decoder = new Decoder(encoding);
+  Object.defineProperty(holder, state, { value: decoder, writable: true });
+  holder.encoding = decoder.encoding;
+  return holder;
+}
+
+Object.assign(StringDecoder.prototype, {
+  write(this: Holder, chunk: unknown): string {
+    return this[state].write(chunk);
+  },
+  end(this: Holder, chunk?: unknown): string {
+    return this[state].end(chunk);
+  },
+  text(this: Holder, chunk: Uint8Array, offset: number): string {
+    return this[state].text(chunk, offset);
+  },
+});
+for (const name of ["lastChar", "lastNeed", "lastTotal"] as const) {
+  Object.defineProperty(StringDecoder.prototype, name, {
+    get(this: Holder) {
+      return this[state][name];
+    },
+    configurable: true,
+    enumerable: true,
+  });
+}
+
 export const stringDecoder = { StringDecoder };

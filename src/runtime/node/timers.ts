@@ -1,12 +1,16 @@
 import { bindFrame } from "../web/async-context.ts";
-import { clearTimeout, setInterval, setTimeout } from "../web/timers.ts";
+import {
+  clearTimeout as clearWeb,
+  setInterval as startInterval,
+  setTimeout as startTimeout,
+} from "../web/timers.ts";
 import { AbortError, invalidType, validateAbortSignal, validateFunction } from "./errors.ts";
 
 type Callback = (...parameters: unknown[]) => unknown;
 
 const custom = Symbol.for("nodejs.util.promisify.custom");
 
-/** What `node:timers` gives for a timer; the globals give numbers, as on the Web. */
+/** What `setTimeout` and `setInterval` give. */
 class Timeout {
   readonly #callback: Callback;
   readonly #ms: number;
@@ -25,10 +29,10 @@ class Timeout {
   }
 
   #start(): void {
-    const set = this.#repeats ? setInterval : setTimeout;
+    const set = this.#repeats ? startInterval : startTimeout;
     this.#id = set(() => {
       if (!this.#repeats) this.#live = false;
-      this.#callback(...this.#parameters);
+      Reflect.apply(this.#callback, this, this.#parameters);
     }, this.#ms);
   }
 
@@ -45,7 +49,7 @@ class Timeout {
   }
 
   refresh(): this {
-    clearTimeout(this.#id);
+    clearWeb(this.#id);
     this.#live = true;
     this.#start();
     return this;
@@ -53,7 +57,7 @@ class Timeout {
 
   close(): this {
     this.#live = false;
-    clearTimeout(this.#id);
+    clearWeb(this.#id);
     return this;
   }
 
@@ -72,7 +76,7 @@ class Immediate {
   constructor(callback: Callback, parameters: unknown[]) {
     validateFunction(callback, "callback");
     const run = bindFrame(callback);
-    setTimeout(() => {
+    startTimeout(() => {
       if (!this.#cleared) run(...parameters);
     }, 0);
   }
@@ -108,7 +112,7 @@ export function clearImmediate(immediate: unknown): void {
 
 function clear(timer: unknown): void {
   if (timer instanceof Timeout) timer.close();
-  else if (typeof timer === "number" || typeof timer === "string") clearTimeout(Number(timer));
+  else if (typeof timer === "number" || typeof timer === "string") clearWeb(Number(timer));
 }
 
 interface WaitOptions {
@@ -172,10 +176,15 @@ export const promises = {
     }),
 };
 
-const nodeSetTimeout = Object.assign(
-  (callback: Callback, ms?: number, ...parameters: unknown[]) => new Timeout(callback, ms, parameters, false),
-  { [custom]: promises.setTimeout },
-);
+/** The global of that name too, with `nodejs_compat`. */
+export function setTimeout(callback: Callback, ms?: number, ...parameters: unknown[]): Timeout {
+  return new Timeout(callback, ms, parameters, false);
+}
+Object.assign(setTimeout, { [custom]: promises.setTimeout });
+
+export function setInterval(callback: Callback, ms?: number, ...parameters: unknown[]): Timeout {
+  return new Timeout(callback, ms, parameters, true);
+}
 Object.assign(setImmediate, { [custom]: promises.setImmediate });
 
 /** node:timers. */
@@ -185,7 +194,6 @@ export const timers = {
   clearTimeout: clear,
   promises,
   setImmediate,
-  setInterval: (callback: Callback, ms?: number, ...parameters: unknown[]): Timeout =>
-    new Timeout(callback, ms, parameters, true),
-  setTimeout: nodeSetTimeout,
+  setInterval,
+  setTimeout,
 };

@@ -342,12 +342,18 @@ function pathToFileURL(path: unknown, options?: { windows?: boolean }): URL {
     .replaceAll("\r", "%0D")
     .replaceAll("\t", "%09")
     .replaceAll("#", "%23")
-    .replaceAll("?", "%3F");
+    .replaceAll("?", "%3F")
+    .replaceAll("[", "%5B")
+    .replaceAll("]", "%5D")
+    .replaceAll("^", "%5E")
+    .replaceAll("|", "%7C")
+    .replaceAll("~", "%7E");
   return url;
 }
 
 function urlToHttpOptions(url: URL): Record<string, unknown> {
-  if (!(url instanceof URL)) throw invalidType("url", "of type URL", url);
+  if (typeof url?.href !== "string" || typeof url.protocol !== "string")
+    throw invalidType("url", "of type URL", url);
   const options: Record<string, unknown> = {
     protocol: url.protocol,
     hostname: url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname,

@@ -1,1 +1,1 @@
-export { clearImmediate, promises, setImmediate, timers } from "../node/timers.ts";
+export { clearImmediate, promises, setImmediate, setInterval, setTimeout, timers } from "../node/timers.ts";

@@ -1,4 +1,7 @@
-import { ReflectApply } from "./primordials.ts";
+import { PromiseThen, promiseResolve, ReflectApply } from "./primordials.ts";
+
+const PromiseNative = Promise;
+const settled = promiseResolve(undefined);
 
 /**
  * The context that goes along with asynchronous work: which exchange it belongs to, and the values of the Worker's
@@ -83,9 +86,25 @@ export function $asyncResume<T>(value: T, before: Frame | undefined, _none: 0): 
   return value;
 }
 
-/** The value to wait for. @param _frame evaluated after it. */
-export function $asyncKeep<T>(value: T, _frame: Frame | undefined): T {
-  return value;
+/** The value to wait for; what is no promise but has a `then` is called in the frame. @param within evaluated after it. */
+export function $asyncKeep<T>(value: T, within: Frame | undefined): T | Promise<unknown> {
+  return typeof value === "object" && value !== null && !(value instanceof PromiseNative)
+    ? keepThenable(value, within)
+    : value;
+}
+
+function keepThenable<T extends object>(value: T, within: Frame | undefined): T | Promise<unknown> {
+  const { then } = value as { then?: unknown };
+  if (typeof then !== "function") return value;
+  return new PromiseNative((resolve, reject) => {
+    PromiseThen(settled, () => {
+      try {
+        callInFrame(within, then as Callback, value, [resolve, reject]);
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
 }
 
 export function $asyncFrame(): Frame | undefined {
