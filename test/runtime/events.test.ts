@@ -294,3 +294,27 @@ test("exceptions in timers and microtasks, and reportError, go to the host", asy
 });
 
 declare function reportError(error: unknown): void;
+
+test("a signal that others follow lets go of those that nobody waits for, and aborts the rest in order", async () => {
+  const own = await Guest.create();
+  const found = await own.run(`async () => {
+    const controller = new AbortController();
+    const log = [];
+    const first = AbortSignal.any([controller.signal]);
+    const second = AbortSignal.any([first, controller.signal]);
+    for (const [name, signal] of [["source", controller.signal], ["second", second], ["first", first]]) {
+      signal.addEventListener("abort", () => log.push(name));
+    }
+    // Far more than an array could keep in this isolate if each held what is bound to it.
+    for (let i = 0; i < 300_000; i++) {
+      AbortSignal.any([controller.signal]);
+      if (i % 1000 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    controller.abort("why");
+    return [log, first.reason, second.aborted];
+  }`);
+  const heap = own.isolate.getHeapStatisticsSync().used_heap_size;
+  own.dispose();
+  assert.deepEqual(found, [["source", "first", "second"], "why", true]);
+  assert.ok(heap < 64 * 1024 * 1024, `${heap} bytes`);
+});

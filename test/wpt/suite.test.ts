@@ -11,7 +11,7 @@ const slow = ["WebCryptoAPI/generateKey/", "WebCryptoAPI/derive_bits_keys/"];
 
 test(
   "Workers pass the web-platform-tests that they are expected to pass, and no others",
-  { timeout: 170_000 },
+  { timeout: 400_000 },
   async (t) => {
     let suite: Suite;
     try {

@@ -55,7 +55,7 @@ function fetchSuite(): void {
       "Dir::State::Lists": join(work, "lists"),
       "Dir::Cache": join(work, "cache"),
       "APT::Sandbox::User": "root",
-      "Acquire::Retries": "2",
+      "Acquire::Retries": "1",
       "Acquire::http::Timeout": "20",
     };
     const options = Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
@@ -69,11 +69,16 @@ function fetchSuite(): void {
     run("tar", ["-xf", join(work, archive), "-C", unpacked, ...what], work);
     writeFileSync(join(unpacked, "sluice-version"), /^nodejs_([\d.]+)/.exec(archive)?.[1] ?? archive);
     mkdirSync(cacheDirectory, { recursive: true });
-    rmSync(installed, { recursive: true, force: true });
-    // Not a rename, which does not cross file systems; the version file comes last and makes it complete.
+    // Copied beside its place first, since a rename does not cross file systems.
     const staged = `${installed}.${process.pid}`;
     run("cp", ["-r", unpacked, staged], work);
-    renameSync(staged, installed);
+    try {
+      renameSync(staged, installed);
+    } catch (error) {
+      rmSync(staged, { recursive: true, force: true });
+      // Another process may have been faster.
+      if (!existsSync(join(installed, "sluice-version"))) throw error;
+    }
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -81,7 +86,7 @@ function fetchSuite(): void {
 
 function run(command: string, args: readonly string[], cwd: string): void {
   try {
-    execFileSync(command, args, { cwd, stdio: ["ignore", "ignore", "pipe"], timeout: 240_000 });
+    execFileSync(command, args, { cwd, stdio: ["ignore", "ignore", "pipe"], timeout: 80_000 });
   } catch (error) {
     const { stderr, message } = error as { stderr?: Buffer; message: string };
     const lines = String(stderr ?? "").split("\n");
