@@ -179,28 +179,31 @@ export class GuestSocket implements Tunnel, SecureOwner {
     this.#leave();
   }
 
-  /** The isolate is gone, or the exchange that it belongs to is done. */
+  /** The isolate is gone. */
   end(error: ProxyError): void {
     if (this.#joined !== null || this.#isEnded) return;
     this.#isEnded = true;
     this.#handshake?.abort();
-    if (this.#stream === null) {
-      this.onAbort?.(error);
-      return;
-    }
-    // What is still being written is broken off with the out.
-    if (this.#writing && !this.#outOver) this.#out.finish(error);
+    if (this.#stream === null) this.onAbort?.(error);
+    // What is being written is broken off with the out.
     else if (!this.#writing) this.#stream.writable.fail(error);
-    else this.#session.bodies.get(this.#heldBody)?.cancel(error);
   }
 
-  /** The exchange that it belongs to is done: it ends with it, unless a tunnel has it. */
+  /**
+   * The exchange that it belongs to is done: it ends with it, unless a tunnel has it. What the Worker has written is sent
+   * first, as far as the kernel takes it.
+   */
   ownerDone(error: ProxyError): void {
-    if (this.#joined !== null) return;
-    const body = this.#heldBody;
-    this.end(error);
-    this.#session.bodies.get(body)?.cancel(error);
-    this.#session.bodies.forget(body);
+    if (this.#joined !== null || this.#isEnded) return;
+    this.#isEnded = true;
+    this.#handshake?.abort();
+    const stream = this.#stream;
+    if (stream === null) this.onAbort?.(error);
+    else if (this.#writing) this.#out.finish(null);
+    else stream.writable.end(null);
+    const { bodies } = this.#session;
+    bodies.get(this.#heldBody)?.cancel(error);
+    bodies.forget(this.#heldBody);
     this.#leave();
   }
 
