@@ -18,7 +18,9 @@ export type BindingConfig =
 export const binding = z
   .strictObject({
     service: designator.optional().meta({
-      description: "A service: the Worker calls `env.NAME.fetch(request)` and `env.NAME.connect(address)`.",
+      description:
+        "A service: the Worker calls `env.NAME.fetch(request)` and `env.NAME.connect(address)`, and when it is a Worker also " +
+        "the methods of its entrypoint, `env.NAME.method(value)`.",
       examples: ["app", { name: "auth", entrypoint: "Admin", props: { role: "edge" } }],
     }),
     text: z
