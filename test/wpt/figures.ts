@@ -42,8 +42,8 @@ export async function nodeResults(
 ): Promise<FileResult[]> {
   const path = join(cacheDirectory, `node-${process.versions.node}-${suite.version}.json`);
   const known = new Map<string, FileResult>();
-  for (const result of anew ? [] : readCached(path)) known.set(result.name, result);
-  const missing = tests.filter((test) => !known.has(test.name));
+  for (const result of readCached(path)) known.set(result.name, result);
+  const missing = tests.filter((test) => anew || !known.has(test.name));
   for (const result of await runAll(suite, missing, "node", progress)) known.set(result.name, result);
   if (missing.length > 0) {
     // Messages are of no use here, and most of the size.

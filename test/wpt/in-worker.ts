@@ -11,7 +11,7 @@ import type { ServiceContext } from "../../src/services/context.ts";
 import { createWorker, type WorkerService } from "../../src/services/worker/worker.ts";
 import { collect } from "../integration/network-harness.ts";
 import { FakeService } from "../integration/worker-harness.ts";
-import { preamble, reporter, scriptsOf } from "./program.ts";
+import { echoPath, preamble, reporter, scriptsOf } from "./program.ts";
 import type { Suite } from "./suite.ts";
 import { type FileResult, type Subtest, statusOf, type TestFile, wholeFile } from "./test-file.ts";
 
@@ -147,10 +147,14 @@ export class WorkerRunner {
     };
   }
 
-  /** Answers what tests fetch: files of the suite. */
+  /** Answers what tests fetch: files of the suite, and an echo. */
   #files(): FakeService {
     return new FakeService("files", (exchange) => {
       const path = decodeURIComponent(exchange.request.target.replace(/[?#].*$/, ""));
+      if (path === echoPath) {
+        exchange.respond(new ResponseHead(200, HeaderBlock.from([])), exchange.takeBody());
+        return;
+      }
       readFile(join(this.#suite.directory, join("/", path))).then(
         (bytes) => {
           const type = path.endsWith(".wasm") ? "application/wasm" : "application/octet-stream";

@@ -11,7 +11,7 @@ import { writeFileSync } from "node:fs";
 import { expectationsPath, readExpectations, type Surprise, surprises } from "./expectations.ts";
 import { type Figures, figuresOf, nodeResults, tableOf } from "./figures.ts";
 import { runAll } from "./pool.ts";
-import { installSuite } from "./suite.ts";
+import { installSuite, type Suite } from "./suite.ts";
 import { type FileResult, listTests } from "./test-file.ts";
 import { updateExpectations } from "./update.ts";
 
@@ -21,7 +21,7 @@ const has = (flag: string): boolean => args.includes(flag);
 const option = (flag: string): string | null =>
   args.find((arg) => arg.startsWith(`${flag}=`))?.slice(flag.length + 1) ?? null;
 
-const suite = installSuite();
+const suite = install();
 const expectations = readExpectations();
 const tests = listTests(suite, words).filter((test) => expectations.skip[test.path] === undefined);
 if (tests.length === 0) {
@@ -76,6 +76,15 @@ if (suite.version !== expectations.suite) {
 } else if (found.length > 0 && why === null) {
   process.stdout.write(`wpt: ${found.length} results are not as expectations.json says\n`);
   process.exitCode = 1;
+}
+
+function install(): Suite {
+  try {
+    return installSuite();
+  } catch (error) {
+    process.stderr.write(`wpt: ${(error as Error).message}\n`);
+    process.exit(1);
+  }
 }
 
 /** Names of subtests hold whatever they test with. */

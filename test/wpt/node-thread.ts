@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runInThisContext } from "node:vm";
 import { parentPort, workerData } from "node:worker_threads";
-import { origin, preamble, reporter, scriptsOf } from "./program.ts";
+import { echoPath, origin, preamble, reporter, scriptsOf } from "./program.ts";
 import type { Suite } from "./suite.ts";
 import type { TestFile } from "./test-file.ts";
 
@@ -14,6 +14,7 @@ const { href } = new URL(`${origin}/${test.path}`);
 scope.fetch = async (input: string | Request, init?: RequestInit): Promise<Response> => {
   const url = new URL(typeof input === "string" ? input : input.url, href);
   if (url.origin !== origin) return fetchNative(input, init);
+  if (url.pathname === echoPath) return new Response(await new Response(init?.body ?? null).text());
   const bytes = await readFile(join(suite.directory, decodeURIComponent(url.pathname)));
   const type = url.pathname.endsWith(".wasm") ? "application/wasm" : "application/octet-stream";
   return new Response(bytes, { headers: { "content-type": type } });

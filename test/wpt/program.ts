@@ -6,6 +6,9 @@ import type { TestFile } from "./test-file.ts";
 /** Where the suite seems to be served. */
 export const origin = "http://web-platform.test";
 
+/** The one handler of the suite's server that is stood in for: it answers with what it was sent. */
+export const echoPath = "/fetch/api/resources/echo-content.py";
+
 /** What a test script finds beside the platform, in a Worker as in Node. */
 export function preamble(test: TestFile): string {
   return `
