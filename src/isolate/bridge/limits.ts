@@ -93,14 +93,17 @@ export class Limits {
     return this.#budget * WALL_FACTOR;
   }
 
-  /** @returns how many records the next batches may have. */
-  end(records: number): number {
+  /**
+   * @param excused milliseconds that were not the Worker's.
+   * @returns how many records the next batches may have.
+   */
+  end(records: number, excused = 0): number {
     const elapsed = this.#clocks.now() - this.#startedAt;
-    this.#overspent =
-      elapsed > this.#budget && this.#clocks.cpu() - this.#cpuReading > this.#budget + CPU_READING_MS;
+    const budget = this.#budget + excused;
+    this.#overspent = elapsed > budget && this.#clocks.cpu() - this.#cpuReading > budget + CPU_READING_MS;
     this.#elapsed = elapsed;
     this.#durations.record(elapsed / 1000);
-    const cost = elapsed / Math.max(records, 1);
+    const cost = (elapsed - excused) / Math.max(records, 1);
     this.#cost = this.#cost === 0 ? cost : this.#cost * 0.75 + cost * 0.25;
     const fitting = Math.floor(this.#values.cpuMs / 4 / Math.max(this.#cost, 0.001));
     this.#maxRecords = Math.max(4, Math.min(fitting, this.#maxRecords * 2, MAX_RECORDS));

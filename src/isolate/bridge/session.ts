@@ -150,7 +150,8 @@ export class Session implements Enterable, Holder {
       const timeout = this.#limits.begin(batch.records);
       if (isNew) batch.writeTo(guest.inbox, guest.windowIn);
       const result = isNew ? guest.enter(batch.used, batch.text, timeout) : guest.enter(0, "", timeout);
-      this.inbox.maxRecords = this.#limits.end(guest.records);
+      this.inbox.maxRecords = this.#limits.end(guest.records, guest.loadMs);
+      guest.tidy();
       if (this.#limits.wasLong) this.owner.tookLong(this.#limits.elapsed, guest.records);
       this.#noteBegun(batch, guest.begun);
       if (guest.begun >= batch.used) {
