@@ -6,6 +6,10 @@ import { shown, type TextNode } from "./tree.ts";
 const effective: ReadonlyMap<string, string> = new Map([
   ["nodejs_compat", "no_nodejs_compat"],
   ["no_nodejs_compat", "nodejs_compat"],
+  ["websocket_standard_binary_type", "no_websocket_standard_binary_type"],
+  ["no_websocket_standard_binary_type", "websocket_standard_binary_type"],
+  ["web_socket_auto_reply_to_close", "web_socket_manual_reply_to_close"],
+  ["web_socket_manual_reply_to_close", "web_socket_auto_reply_to_close"],
 ]);
 
 /** Flags of workerd that ask for what Sluice does at every date, or for what does not exist here: nothing to say. */
@@ -36,7 +40,7 @@ const settled: ReadonlySet<string> = words(`
   strip_authorization_on_cross_origin_redirect tcp_sockets_support throw_on_unrecognized_import_assertion
   transformstream_enable_standard_constructor unique_ctx_per_invocation unwrap_custom_thenables
   upper_case_all_http_methods url_standard urlpattern_standard urlsearchparams_delete_has_value_arg
-  vectorize_query_metadata_optional web_socket_compression workers_api_getters_setters_on_prototype
+  vectorize_query_metadata_optional web_socket_compression websocket_close_reason_byte_limit workers_api_getters_setters_on_prototype
 `);
 
 /** Flags of workerd that ask for how something was before a certain date. Sluice never was so. */
@@ -61,7 +65,7 @@ const former: ReadonlySet<string> = words(`
   no_nodejs_als no_nodejs_compat_v2 no_nodejs_zlib no_queues_json_messages
   no_request_cf_overrides_cache_rules no_request_signal_passthrough no_rpc no_set_event_target_this
   no_strict_compression_checks no_strict_crypto_checks no_unwrap_custom_thenables
-  no_upper_case_all_http_methods no_urlsearchparams_delete_has_value_arg no_web_socket_compression
+  no_upper_case_all_http_methods no_urlsearchparams_delete_has_value_arg no_web_socket_compression no_websocket_close_reason_byte_limit
   nodejs_compat_do_not_populate_process_env non_pedantic_wpt
   nonclass_entrypoint_reuses_ctx_across_invocations original-transform-stream-backpressure
   queue_consumer_wait_for_wait_until r2_internal_beta_bindings response_redirect_url_original

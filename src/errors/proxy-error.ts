@@ -24,6 +24,8 @@ const kinds = {
   request_body_incomplete: { status: 400, source: "downstream", retry: false },
   client_disconnected: { status: 0, source: "downstream", retry: false },
   method_not_allowed: { status: 405, source: "downstream", retry: false },
+  /** After 101, so no status ever goes out. */
+  websocket_failed: { status: 0, source: "downstream", retry: false },
   connect_target_invalid: { status: 400, source: "downstream", retry: false },
 
   address_denied: { status: 403, source: "config", retry: false },

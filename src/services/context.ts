@@ -20,6 +20,11 @@ export interface LinkableService extends Service {
    * text for people when it never will (a Worker that does not start). A service without it is ready at once.
    */
   ready?(): Promise<void>;
+  /**
+   * No connection is taken any more: what would else go on without an end is ended now, in a way that its client
+   * understands. Exchanges go on.
+   */
+  drain?(): void;
 }
 
 /** How the registry makes a service of one kind from its config. */

@@ -67,6 +67,9 @@ export interface WorkerSource {
   readonly unsafeEval?: boolean;
   readonly limits?: Partial<Record<"cpuMs" | "memoryMb" | "subrequests" | "startupMs" | "wallMs", number>>;
   readonly isolates?: { readonly idleTimeout?: string | number };
+  readonly webSockets?: Readonly<Record<string, string | number>>;
+  /** The compatibility date. */
+  readonly date?: string;
 }
 
 /** Workers in real isolates, linked to one another and to fake services, in this process. */
@@ -127,10 +130,11 @@ export class WorkerBench {
       for (const [file, content] of Object.entries(source.files ?? {})) bench.#write(name, file, content);
       const parsed = workerSchema.parse({
         ...(source.script ? { script: main } : { main }),
-        compatibilityDate: "2026-01-01",
+        compatibilityDate: source.date ?? "2026-01-01",
         compatibilityFlags: source.flags ?? [],
         limits: source.limits ?? {},
         isolates: source.isolates ?? {},
+        webSockets: source.webSockets ?? {},
         preciseTimers: source.preciseTimers,
         unsafeEval: source.unsafeEval,
       });

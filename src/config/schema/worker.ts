@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Designator, JsonValue } from "../../services/service.ts";
 import { designator, duration, json, oneOf, text } from "./common.ts";
+import { webSockets } from "./websockets.ts";
 
 export const bindingKinds = ["service", "text", "json", "env", "data"] as const;
 
@@ -176,6 +177,7 @@ export const worker = z
     }),
     limits: workerLimits.prefault({}),
     isolates: workerIsolates.prefault({}),
+    webSockets: webSockets.prefault({}),
     preciseTimers: z
       .boolean()
       .default(false)

@@ -16,6 +16,12 @@ const dropped = new Set([
   "upgrade",
 ]);
 
+/** Values of fields that are dropped: the length for the answer to HEAD, and what a fetch wants to upgrade to. */
+export interface KeptFields {
+  contentLength: string;
+  upgrade: string;
+}
+
 /** By the lengths of the names above, which letters they begin with: all else needs no look-up. */
 const firstLetters: readonly string[] = (() => {
   const letters: string[] = new Array<string>(18).fill("");
@@ -29,13 +35,13 @@ const forbidden = /[^\t\r\n\x20-\x7e\x80-\xff]/;
 /**
  * The header section that came from a guest, checked line by line as if it came from a socket, since a Worker could
  * have broken the runtime that checked it before. Null when a line is not valid.
- * @param contentLength takes the value of Content-Length, for the answer to HEAD.
+ * @param kept takes what is of use of the fields that are dropped.
  */
-export function cleanHeaders(text: string, contentLength?: { value: string }): HeaderBlock | null {
+export function cleanHeaders(text: string, kept?: KeptFields): HeaderBlock | null {
   if (text === "") return new HeaderBlock();
   // One pass of native code over all characters, and searches for the ends of lines, cost half of a loop over them here.
   if (forbidden.test(text)) return null;
-  let kept = "";
+  let left = "";
   let run = 0;
   for (let line = 0; line < text.length; ) {
     let colon = line;
@@ -47,15 +53,17 @@ export function cleanHeaders(text: string, contentLength?: { value: string }): H
     if (mayBeDropped(text, line, colon - line)) {
       const name = text.slice(line, colon).toLowerCase();
       if (dropped.has(name)) {
-        if (name === "content-length" && contentLength)
-          contentLength.value = text.slice(colon + 1, end).trim();
-        kept += text.slice(run, line);
+        if (kept !== undefined) {
+          if (name === "content-length") kept.contentLength = text.slice(colon + 1, end).trim();
+          else if (name === "upgrade") kept.upgrade = text.slice(colon + 1, end).trim();
+        }
+        left += text.slice(run, line);
         run = next;
       }
     }
     line = next;
   }
-  return new HeaderBlock(run === 0 ? text : kept + text.slice(run));
+  return new HeaderBlock(run === 0 ? text : left + text.slice(run));
 }
 
 function mayBeDropped(text: string, at: number, length: number): boolean {

@@ -3,6 +3,7 @@ import { ProxyError as Failure } from "../../errors/proxy-error.ts";
 import type { BodySource } from "../../http/body.ts";
 import { type ByteStream, type ClientFacts, Exchange } from "../../http/exchange.ts";
 import type { RequestHead, ResponseHead } from "../../http/message.ts";
+import { checkAnswer } from "../../http/websocket/handshake.ts";
 import type { HeldBody, Tie } from "./held-body.ts";
 import type { Session } from "./session.ts";
 
@@ -64,11 +65,29 @@ export class GuestFetch extends Exchange {
     this.#session.fetchAnswered(this, head, body);
   }
 
-  upgrade(_head: ResponseHead, stream: ByteStream): void {
-    const error = new Failure("upgrade_unsupported", "cannot hand an upgraded connection to a Worker");
+  upgrade(head: ResponseHead, stream: ByteStream): void {
+    const error = this.#answered || this.aborted !== null ? (this.aborted ?? late()) : this.#open(head, stream);
+    if (error === null) return;
     stream.readable.cancel(error);
     stream.writable.fail(error);
     this.fail(error);
+  }
+
+  /** @returns why the answer is no WebSocket (RFC 6455 §4.1). */
+  #open(head: ResponseHead, stream: ByteStream): ProxyError | null {
+    const { headers, upgrade } = this.request;
+    const { webSockets } = this.#session;
+    const key = headers.get("sec-websocket-key") ?? "";
+    const opened =
+      upgrade !== "websocket" || head.status !== 101
+        ? "it was not asked for"
+        : checkAnswer(headers, key, head.headers, webSockets.maxMessageBytes);
+    if (typeof opened === "string") {
+      return new Failure("upstream_malformed", `cannot open the WebSocket: ${opened}`);
+    }
+    this.#answered = true;
+    webSockets.opened(this, head, stream, opened);
+    return null;
   }
 
   fail(error: ProxyError): void {

@@ -30,6 +30,7 @@ export function writeRequest(
   const length = exchange.bodyLength;
   let headers = request.headers.text;
   if (body !== 0 && length >= 0) headers = `Content-Length: ${length}\r\n${headers}`;
+  if (request.upgrade !== "") headers = `Connection: Upgrade\r\nUpgrade: ${request.upgrade}\r\n${headers}`;
   if (request.authority !== "") headers = `Host: ${request.authority}\r\n${headers}`;
   const at = inbox.begin(wire.IN_REQUEST, 12, id);
   const { ints } = inbox;

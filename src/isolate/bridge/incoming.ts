@@ -1,6 +1,6 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
 import type { BodySource } from "../../http/body.ts";
-import type { ClientFacts, Exchange, ExchangeHandler } from "../../http/exchange.ts";
+import type { ByteStream, ClientFacts, Exchange, ExchangeHandler } from "../../http/exchange.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import type { Service, Tunnel } from "../../services/service.ts";
 import type { GuestOut } from "./guest-out.ts";
@@ -91,6 +91,17 @@ export class IncomingRequest extends Incoming implements ExchangeHandler {
     if (!this.settle()) return;
     this.#answered(error.status);
     this.exchange.fail(error);
+  }
+
+  /** Answers 101, and goes over to a WebSocket. */
+  upgrade(head: ResponseHead, stream: ByteStream): void {
+    if (!this.settle()) {
+      stream.readable.cancel(late());
+      stream.writable.fail(late());
+      return;
+    }
+    this.#answered(head.status);
+    this.exchange.upgrade(head, stream);
   }
 
   /** Hands the exchange to another service, as if this Worker were not there. */

@@ -4,8 +4,9 @@ import { type BodySource, BytesBody } from "../../http/body.ts";
 import { type HeaderBlock, validValue } from "../../http/header-block.ts";
 import { ResponseHead } from "../../http/message.ts";
 import * as wire from "../../wire/ops.ts";
+import { WS_FIRST } from "../../wire/websocket-ops.ts";
 import { OUT_START_TLS, SECURE_OFF } from "../../wire/socket-ops.ts";
-import { cleanHeaders } from "./clean-headers.ts";
+import { cleanHeaders, type KeptFields } from "./clean-headers.ts";
 import { recode } from "./coded-body.ts";
 import { contentCoding } from "./coding.ts";
 import { GuestCalls } from "./guest-calls.ts";
@@ -36,8 +37,8 @@ const passedCodes: ReadonlySet<string> = new Set(
 export class Records {
   readonly #session: Session;
   readonly #calls: GuestCalls;
-  /** Fetches that no exchange is known for, since the isolate was last idle. */
-  #unowned = 0;
+  /** Takes values of fields that are not kept; each reader empties it first. */
+  readonly #kept: KeptFields = { contentLength: "", upgrade: "" };
 
   constructor(session: Session) {
     this.#session = session;
@@ -64,7 +65,7 @@ export class Records {
         return;
       case wire.OUT_DONE:
         session.done(reader.int());
-        if (session.incoming.size === 0) this.#unowned = 0;
+        if (session.incoming.size === 0) session.unowned = 0;
         return;
       case wire.OUT_WAIT_UNTIL: {
         const incoming = session.incoming.get(reader.int());
@@ -173,7 +174,8 @@ export class Records {
         this.#startTls(reader.int(), reader.int(), reader.int(), reader.text());
         return;
       default:
-        session.rpc.record(op, reader);
+        if (op >= WS_FIRST) session.webSockets.record(op, reader);
+        else session.rpc.record(op, reader);
     }
   }
 
@@ -247,8 +249,9 @@ export class Records {
     const described = this.#source(reader);
     const reason = reader.text();
     const block = reader.text();
-    const length = { value: "" };
-    const headers = cleanHeaders(block, length);
+    const kept = this.#kept;
+    kept.contentLength = "";
+    const headers = cleanHeaders(block, kept);
     const body = this.#resolve(described, reader.text(), reader, headers, true);
     const incoming = session.incoming.get(id);
     if (incoming === undefined || incoming.settled) {
@@ -269,7 +272,8 @@ export class Records {
     }
     if (incoming.exchange.request.method === "HEAD" || status === 304) {
       if (body !== null && body.length >= 0) head.announcedLength = body.length;
-      else if (/^\d{1,15}$/.test(length.value)) head.announcedLength = Number(length.value);
+      else if (/^\d{1,15}$/.test(kept.contentLength))
+        head.announcedLength = Number(kept.contentLength);
     }
     incoming.respond(head, body);
   }
@@ -352,7 +356,9 @@ export class Records {
     const method = reader.text();
     const url = reader.text();
     const block = reader.text();
-    const headers = cleanHeaders(block);
+    const kept = this.#kept;
+    kept.upgrade = "";
+    const headers = cleanHeaders(block, kept);
     const isCache = binding === wire.CACHE_BINDING;
     const body = this.#resolve(described, reader.text(), reader, headers, isCache);
     const service = isCache ? session.owner.cache : session.owner.services[binding];
@@ -369,6 +375,8 @@ export class Records {
       session.tellFetchFailed(id, owner, "worker_subrequests_exceeded");
       return;
     }
+    const isUpgrade = kept.upgrade !== "" && kept.upgrade.toLowerCase() === "websocket";
+    if (isUpgrade && body === null && !isCache) session.webSockets.prepare(head);
     const client = incoming === undefined ? noClient : incoming.client;
     const depth = (incoming?.depth ?? deepest(session)) + 1;
     demandNew(session.fetches.has(id), "a fetch");
@@ -383,7 +391,7 @@ export class Records {
     const session = this.#session;
     const { subrequests } = session.owner.limits;
     if (incoming !== undefined) return ++incoming.subrequests > subrequests;
-    return ++this.#unowned > subrequests * Math.max(1, session.incoming.size);
+    return ++session.unowned > subrequests * Math.max(1, session.incoming.size);
   }
 
   #connect(reader: OutboxReader): void {

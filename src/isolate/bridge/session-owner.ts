@@ -1,3 +1,4 @@
+import type { WebSocketConfig } from "../../config/schema/websockets.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { ServiceContext } from "../../services/context.ts";
 import type { Service } from "../../services/service.ts";
@@ -12,6 +13,7 @@ export interface SessionOwner {
   readonly context: ServiceContext;
   readonly turn: Turn;
   readonly limits: LimitValues;
+  readonly webSockets: WebSocketConfig;
   /** Takes the time of each entry. */
   readonly entries: Durations;
   /** By the number that the guest knows them by; the first is the global outbound. */

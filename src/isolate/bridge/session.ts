@@ -11,6 +11,7 @@ import { GuestOut } from "./guest-out.ts";
 import { GuestRpc } from "./guest-rpc.ts";
 import type { RpcCall, RpcMessage, RpcRequest } from "./guest-rpc-objects.ts";
 import { endSockets, type GuestSocket } from "./guest-socket.ts";
+import { GuestWebSockets } from "./guest-websockets.ts";
 import { HeldBodies } from "./held-bodies.ts";
 import type { HeldBody } from "./held-body.ts";
 import { HostBuffer } from "./host-buffer.ts";
@@ -44,8 +45,11 @@ export class Session implements Enterable, Holder {
   readonly outs: IdTable<GuestOut> = new IdTable();
   readonly timers: IdTable<NodeJS.Timeout> = new IdTable();
   readonly rpc: GuestRpc = new GuestRpc(this);
+  readonly webSockets: GuestWebSockets;
   /** Calls for native work whose result is on its way. */
   calls = 0;
+  /** Fetches that no exchange is known for, since the isolate was last idle. */
+  unowned = 0;
   /** The exchange that the entry just made was all about; 0 when it was about several. */
   soleOwner = 0;
   isOver = false;
@@ -72,6 +76,7 @@ export class Session implements Enterable, Holder {
     this.#limits = new Limits(owner.limits, clocks, owner.entries);
     this.#records = new Records(this);
     this.buffer = new HostBuffer(owner.limits.memoryMb * 1024 * 1024);
+    this.webSockets = new GuestWebSockets(this);
     this.#guest = owner.isolate();
     try {
       this.#guest.start(worker, start, owner.limits.startupMs, (ints, text, bytes) =>
@@ -187,6 +192,7 @@ export class Session implements Enterable, Holder {
     }
     this.owner.turn.pressure.look(this, this.#limits.wasLong);
     if (this.isOver) return;
+    if (this.#batch === null && this.inbox.isEmpty) this.webSockets.delivered();
     if (this.#batch !== null || !this.inbox.isEmpty) this.touch();
     else if (this.incoming.size > 0 || this.outs.size > 0) this.#endStuck();
   }
@@ -289,7 +295,8 @@ export class Session implements Enterable, Holder {
     if (this.sockets.size > 0) endSockets(this, id);
     if (incoming?.bodies) this.bodies.ownerDone(incoming.bodies);
     this.rpc.done(id);
-    if (this.incoming.size > 0 || this.outs.size > 0 || this.sockets.size > 0) return;
+    this.webSockets.ownerDone(id);
+    if (this.incoming.size + this.outs.size + this.sockets.size + this.webSockets.size > 0) return;
     // Nobody is left who could read what was fetched and not read: give those connections back.
     if (this.bodies.size === 0) return;
     this.bodies.clear(
@@ -324,6 +331,7 @@ export class Session implements Enterable, Holder {
     this.outs.clear();
     this.bodies.clear(ended);
     this.rpc.end(ended);
+    this.webSockets.end(ended, code === "draining" ? 1001 : 1011);
     for (const incoming of again) {
       incoming.exchange.handler = null;
       this.owner.again(incoming.exchange, incoming.entrypoint);
@@ -338,7 +346,7 @@ export class Session implements Enterable, Holder {
   /** Everything that the isolate was given and is not done with. */
   get inHand(): number {
     const { incoming, fetches, sockets, outs, bodies, timers, calls } = this;
-    const streams = sockets.size + outs.size + bodies.size;
+    const streams = sockets.size + outs.size + bodies.size + this.webSockets.size;
     return incoming.size + fetches.size + streams + timers.size + calls + this.rpc.size;
   }
 
@@ -447,6 +455,7 @@ export class Session implements Enterable, Holder {
    */
   #endStuck(): void {
     if (this.fetches.size > 0 || this.timers.size > 0 || this.calls > 0 || this.rpc.isWaiting) return;
+    if (this.webSockets.size > 0) return;
     for (const socket of this.sockets.values()) {
       if (!socket.isRefused) return;
     }

@@ -1,5 +1,6 @@
 import * as wire from "../../wire/ops.ts";
 import { RPC_DATA } from "../../wire/rpc-ops.ts";
+import { WS_FIRST } from "../../wire/websocket-ops.ts";
 import { part } from "../part.ts";
 import { enterExchange } from "../web/async-context.ts";
 import { advanceClock } from "../web/clock.ts";
@@ -227,6 +228,9 @@ export class Dispatcher {
         this.#rejected(this.#piece(first), this.#piece(second));
         return at + 3;
       default:
+        if ((ints[at] as number) >= WS_FIRST) {
+          return part<typeof import("../parts/websocket.ts")>("websocket").receive(ints, at, this.#reader);
+        }
         if ((ints[at] as number) >= RPC_DATA) {
           return part<typeof import("../parts/rpc.ts")>("rpc").receive(ints, at, this.#reader);
         }
@@ -303,6 +307,12 @@ export class Dispatcher {
     let parts: ReturnType<typeof takeResponseParts>;
     try {
       parts = takeResponseParts(response);
+      if (parts.webSocket !== null) {
+        const { answer } = part<typeof import("../parts/websocket.ts")>("websocket");
+        answer(invocation.exchange, parts.webSocket, parts.statusText, parts.headers);
+        invocation.release();
+        return;
+      }
     } catch (error) {
       this.#failed(invocation, error);
       return;

@@ -21,7 +21,7 @@ import {
   TypedArrayLength,
 } from "../web/primordials.ts";
 import { Request, takeRequestParts } from "../web/request.ts";
-import { type Response, responseFromHost } from "../web/response.ts";
+import { giveWebSocket, type Response, responseFromHost } from "../web/response.ts";
 import type { ReadableStream } from "../web/streams.ts";
 import { parseUrl } from "../web/url-record.ts";
 import { encodeUtf8 } from "../web/utf8.ts";
@@ -234,6 +234,7 @@ export class Outbound {
 
 /** One request on its way, and then the head of its answer. */
 export class FetchCall extends Deferred<undefined> implements PendingFetch {
+  readonly id: number;
   status = 0;
   headers = "";
   body: HandleBody | null = null;
@@ -244,6 +245,7 @@ export class FetchCall extends Deferred<undefined> implements PendingFetch {
 
   constructor(outbound: Outbound, id: number, url: string, signal: AbortSignal | null) {
     super();
+    this.id = id;
     this.#url = url;
     this.#signal = signal;
     if (signal === null) return;
@@ -273,7 +275,7 @@ export class FetchCall extends Deferred<undefined> implements PendingFetch {
   response(redirected: boolean): Response {
     const url = this.#url;
     const hash = StringIndexOf(url, "#");
-    return responseFromHost({
+    const response = responseFromHost({
       status: this.status,
       statusText: this.#reason,
       headers: this.headers,
@@ -281,6 +283,11 @@ export class FetchCall extends Deferred<undefined> implements PendingFetch {
       url: hash < 0 ? url : StringSlice(url, 0, hash),
       redirected,
     });
+    if (this.status === 101) {
+      const { fetchedSocket } = part<typeof import("../parts/websocket.ts")>("websocket");
+      giveWebSocket(response, fetchedSocket(this.id, this.headers));
+    }
+    return response;
   }
 
   #unlisten(): void {

@@ -45,6 +45,7 @@ import { clearInterval, clearTimeout, setInterval, setTimeout } from "./timers.t
 import { provideTransfer } from "./transfer.ts";
 import { isURL, URL } from "./url.ts";
 import { isURLSearchParams, URLSearchParams } from "./url-search-params.ts";
+import { webSocketDefaults } from "./websocket-defaults.ts";
 
 const interfaces = {
   AbortController,
@@ -119,6 +120,8 @@ const lazyInterfaces: Readonly<Record<string, string>> = {
   DecompressionStream: "compression",
   HTMLRewriter: "html-rewriter",
   EventSource: "event-source",
+  WebSocket: "websocket",
+  WebSocketPair: "websocket",
   FileReader: "file-reader",
   PerformanceEntry: "performance-timeline",
   PerformanceMark: "performance-timeline",
@@ -172,11 +175,16 @@ export interface ScopeOptions {
   readonly unsafeEval: boolean;
   /** The clock runs on while code runs. */
   readonly preciseTimers: boolean;
+  /** See websocket-defaults.ts. */
+  readonly blobSockets: boolean;
+  readonly repliedClose: boolean;
 }
 
 /** Fits the global scope to one Worker. Called once after `installGlobals`, before any code of the Worker runs. */
 export function applyOptions(scope: Record<string, unknown>, options: ScopeOptions): void {
   if (!options.unsafeEval) confineCode(scope);
+  webSocketDefaults.blob = options.blobSockets;
+  webSocketDefaults.autoReply = options.repliedClose;
   if (options.preciseTimers) runClock();
   else freezeClocks(scope);
 }

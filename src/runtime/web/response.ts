@@ -1,4 +1,5 @@
 import type { HostBody } from "../host-body.ts";
+import { part } from "../part.ts";
 import type { Blob } from "./blob.ts";
 import { type BodyInit, type BodyParts, BodyState, extractBody, extractedType, takeBody } from "./body.ts";
 import { includeBody } from "./body-mixin.ts";
@@ -63,6 +64,8 @@ export let isResponse: (value: unknown) => value is Response;
 export let responseFromHost: (fields: HostResponseFields) => Response;
 /** What `fetch` gives for something that no host was asked for. */
 export let responseFromBytes: (url: string, headers: string, bytes: Uint8Array | null) => Response;
+/** Makes the answer to a fetch one that opened a WebSocket. */
+export let giveWebSocket: (response: Response, webSocket: unknown) => void;
 /** What to answer. The body is taken out. @throws TypeError when the body was used already. */
 export let takeResponseParts: (response: Response) => ResponseParts;
 
@@ -126,6 +129,7 @@ export class Response {
     this.#manual = encodeBody === "manual";
     this.#cf = cf;
     this.#webSocket = webSocket ?? null;
+    if (this.#webSocket !== null) checkWebSocket(this.#webSocket, status);
     if (status !== undefined) this.#status = toStatus(status, this.#webSocket !== null);
     if (statusText !== undefined) this.#statusText = toReason(statusText);
     if (headers !== undefined) this.#block = blockFrom(headers);
@@ -255,6 +259,9 @@ export class Response {
       if (bytes !== null) response.#body = new BodyState("bytes", "", bytes, null, null);
       return response;
     };
+    giveWebSocket = (response, webSocket) => {
+      response.#webSocket = webSocket;
+    };
     takeResponseParts = (response) => ({
       status: response.#status,
       statusText: response.#statusText,
@@ -270,6 +277,15 @@ const ResponsePrototype = Response.prototype;
 
 function statusRange(status: number): RangeError {
   return new RangeError(`cannot make a Response: status ${status} is outside 200 to 599`);
+}
+
+function checkWebSocket(webSocket: unknown, status: unknown): void {
+  if (!part<typeof import("../parts/websocket.ts")>("websocket").isWebSocket(webSocket)) {
+    throw new TypeError("cannot make a Response: webSocket is not a WebSocket");
+  }
+  if (+(status as number) !== 101) {
+    throw new RangeError("cannot make a Response: a response with a WebSocket has status 101");
+  }
 }
 
 /** 101 goes with a WebSocket only: an upgrade cannot be made of headers (RFC 9110 §15.2.2). */

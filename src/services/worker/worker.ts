@@ -34,6 +34,7 @@ export class WorkerService implements LinkableService, RpcService, SessionOwner,
   readonly context: ServiceContext;
   readonly turn: Turn;
   readonly limits: WorkerLimits;
+  readonly webSockets: WorkerConfig["webSockets"];
   readonly entries: Histogram;
   readonly idleTimeout: number;
   services: readonly Service[] = [];
@@ -61,6 +62,7 @@ export class WorkerService implements LinkableService, RpcService, SessionOwner,
     this.name = name;
     this.context = context;
     this.limits = config.limits;
+    this.webSockets = config.webSockets;
     this.turn = turnOf(context);
     this.idleTimeout = config.isolates.idleTimeout ?? context.isolates.idleTimeout ?? 0;
     this.entries = context.metrics.histogram(metricKey("sluice_isolate_entry_seconds", { worker: name }));
@@ -122,6 +124,10 @@ export class WorkerService implements LinkableService, RpcService, SessionOwner,
   get cache(): Service {
     this.#cache ??= new CacheService(this.name, this.context);
     return this.#cache;
+  }
+
+  drain(): void {
+    this.#session?.webSockets.drain();
   }
 
   close(): void {
@@ -346,7 +352,8 @@ class WorkerEntry implements Service, RpcService {
 }
 
 /** The bindings as the guest takes them: services by their number (0 is the global outbound), values as they are. */
-function startOf({ bindings, unsafeEval, preciseTimers }: WorkerConfig): GuestStart {
+function startOf({ bindings, unsafeEval, preciseTimers, ...rest }: WorkerConfig): GuestStart {
+  const options = { unsafeEval, preciseTimers, ...webSocketOptions(rest) };
   const records: unknown[] = [];
   const data: Uint8Array[] = [];
   let services = 0;
@@ -359,7 +366,18 @@ function startOf({ bindings, unsafeEval, preciseTimers }: WorkerConfig): GuestSt
       data.push(Buffer.from(binding.data, "base64"));
     }
   }
-  return { bindings: JSON.stringify(records), data, options: JSON.stringify({ unsafeEval, preciseTimers }) };
+  return { bindings: JSON.stringify(records), data, options: JSON.stringify(options) };
+}
+
+/** Behaviours of workerd that came with a date; see src/runtime/web/websocket-defaults.ts. */
+function webSocketOptions(config: Pick<WorkerConfig, "compatibilityDate" | "compatibilityFlags">): object {
+  const has = (date: string, flag: string, opposite: string): boolean =>
+    config.compatibilityFlags.includes(flag) ||
+    (config.compatibilityDate >= date && !config.compatibilityFlags.includes(opposite));
+  return {
+    blobSockets: has("2026-03-17", "websocket_standard_binary_type", "no_websocket_standard_binary_type"),
+    repliedClose: has("2026-04-07", "web_socket_auto_reply_to_close", "web_socket_manual_reply_to_close"),
+  };
 }
 
 export const createWorker: ServiceFactory<WorkerConfig> = (name, config, context) =>
