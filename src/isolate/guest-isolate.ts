@@ -6,7 +6,7 @@ import { parseUrlForGuest, setUrlPartForGuest } from "../wire/url.ts";
 import type { CompiledWorker, IsolateEnvironment } from "./environment.ts";
 import { providedSource } from "./loader/node-modules.ts";
 import { Natives } from "./natives/natives.ts";
-import { natives } from "./natives/registry.ts";
+import { natives, slowNatives } from "./natives/registry.ts";
 
 /** How an entry ended. After anything but `ok` and `exception` the isolate is of no more use. */
 export type EntryResult = "ok" | "exception" | "timeout" | "memory" | "broken";
@@ -51,6 +51,8 @@ const MAX_BOOT = 5000;
 const MAX_URL = 1 << 17;
 /** Milliseconds after the time limit at which a callback finds the entry still running. */
 const LATE = 20;
+/** Milliseconds after which the watchdog takes a native for stuck, whatever is left of the entry's time. */
+const MAX_NATIVE = 3000;
 
 /**
  * One V8 isolate with the runtime and one Worker in it. Knows how to start it, enter it and end it, and nothing of what
@@ -180,10 +182,13 @@ export class GuestIsolate {
           }, undefined),
         ),
         new ivm.Callback(
-          this.#guarded(
-            (name: string, amount: number, text: string) => calls.call(name, amount, text),
-            "!Error:the host has no time left",
-          ),
+          this.#guarded((name: string, amount: number, text: string) => {
+            if (!slowNatives.has(name)) return calls.call(name, amount, text);
+            this.#watch(MAX_NATIVE);
+            const result = calls.call(name, amount, text);
+            this.#watch(Math.max(0, this.#deadline - performance.now()));
+            return result;
+          }, "!Error:the host has no time left"),
         ),
         new ivm.Callback(this.#guarded((name: string) => this.#loadPart(name, context), undefined)),
         new ivm.ExternalCopy(this.#shared).copyInto(),
@@ -444,6 +449,13 @@ export class GuestIsolate {
     } finally {
       watchdog.leave();
     }
+  }
+
+  /** Within an entry: from now on the watchdog lets it run for so many milliseconds. */
+  #watch(ms: number): void {
+    const { watchdog } = this.#environment;
+    watchdog.leave();
+    watchdog.enter(this.#index, ms);
   }
 
   dispose(): void {

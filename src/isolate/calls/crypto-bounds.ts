@@ -1,3 +1,4 @@
+import { iterationsOf } from "../natives/crypto-costs.ts";
 import { CallFailure } from "./call.ts";
 
 /** An algorithm with its members, as normalised by the guest. */
@@ -8,6 +9,8 @@ const MAX_GENERATED_RSA = 4096;
 const MAX_IMPORTED_RSA = 8192;
 /** Iterations of PBKDF2 times blocks of output: some two seconds. */
 const MAX_PBKDF2 = 2_000_000;
+/** Bytes of a salt and the like, which go into the hash of each block of output. */
+const MAX_SALT = 65_536;
 /** KiB of memory of Argon2, and that times passes: about as long. */
 const MAX_ARGON2_MEMORY = 65_536;
 const MAX_ARGON2_WORK = MAX_ARGON2_MEMORY * 16;
@@ -41,10 +44,17 @@ export function checkCost(operation: string, algorithm: Algorithm, bits: number)
   }
   if (operation === "generateKey") checkGeneration(algorithm);
   if (operation !== "deriveBits" && operation !== "deriveKey") return;
+  for (const name of ["salt", "info"]) {
+    const value = algorithm[name];
+    if (value instanceof Uint8Array && value.length > MAX_SALT) {
+      refuse("OperationError", `${name} is more than ${MAX_SALT} bytes`);
+    }
+  }
   if (algorithm.name === "PBKDF2") {
     const hash = (algorithm.hash as Algorithm | undefined)?.name ?? "";
     const blocks = Math.max(1, Math.ceil(bits / (hashBits[hash] ?? 256)));
-    if (numberOf(algorithm.iterations) * blocks > MAX_PBKDF2) {
+    const salt = algorithm.salt instanceof Uint8Array ? algorithm.salt.length : 0;
+    if (iterationsOf(numberOf(algorithm.iterations), salt) * blocks > MAX_PBKDF2) {
       refuse("NotSupportedError", `more than ${MAX_PBKDF2} iterations, counted for each block of output`);
     }
   }

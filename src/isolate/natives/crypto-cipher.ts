@@ -5,11 +5,10 @@ import {
   type DecipherGCM,
   getCipherInfo,
 } from "node:crypto";
+import { checkCiphered } from "./crypto-costs.ts";
 import { type Native, NativeFailure } from "./native.ts";
 import { Parameters } from "./parameters.ts";
 
-/** Bytes that are enciphered in one call: some 30 ms with AES. */
-const MAX_DATA = 32 * 1024 * 1024;
 const authenticated = new Set(["ccm", "gcm", "ocb"]);
 
 /**
@@ -28,13 +27,11 @@ const cipher: Native = (text, bytes) => {
   const aad = parameters.piece();
   const tag = parameters.piece();
   const data = parameters.piece();
-  if (data.length > MAX_DATA) {
-    throw new NativeFailure("RangeError", `cannot use the cipher: more than ${MAX_DATA} bytes`);
-  }
   const iv = parameters.flag("iv") ? givenIv : null;
   const info = getCipherInfo(algorithm);
   if (info === undefined) throw new NativeFailure("Error", "cannot use the cipher: it is not known");
   const { mode, name } = info;
+  checkCiphered(name, data.length + aad.length);
   const hasTag = authenticated.has(mode ?? "") || name.toLowerCase() === "chacha20-poly1305";
   const options = hasTag ? { authTagLength: tagLength ?? 16 } : {};
   try {

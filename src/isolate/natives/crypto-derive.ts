@@ -1,16 +1,25 @@
 import { hkdf, hkdfSync, pbkdf2, pbkdf2Sync, scrypt, scryptSync } from "node:crypto";
 import { promisify } from "node:util";
+import { checkSalt, checkScryptEnds, checkSecret, iterationsOf } from "./crypto-costs.ts";
 import { type Native, NativeFailure } from "./native.ts";
 import { Parameters } from "./parameters.ts";
 
 /** Bytes that are derived at once. */
 const MAX_LENGTH = 1024 * 1024;
-/** Iterations of PBKDF2 times blocks of 16 bytes of output: on a thread two seconds, else a tenth of that. */
+/** Iterations of PBKDF2 for all blocks of output: half a second for each million of SHA-512's. */
 const MAX_THREAD_ITERATIONS = 4_000_000;
-const MAX_SYNC_ITERATIONS = 500_000;
-/** Memory of scrypt in bytes, and that times its parallelism: a third of a second for each 64 MB. */
+const MAX_SYNC_ITERATIONS = 220_000;
+/** Bytes of output of those digests that have many; of the others, at least 16. */
+const digestBytes: ReadonlyMap<string, number> = new Map([
+  ["sha1", 20],
+  ["sha256", 32],
+  ["sha384", 48],
+  ["sha512", 64],
+]);
+/** Memory of scrypt in bytes, and that times its parallelism: 2 ms for each megabyte. */
 const MAX_SCRYPT_MEMORY = 64 * 1024 * 1024;
 const MAX_SCRYPT_WORK = 256 * 1024 * 1024;
+const MAX_SYNC_SCRYPT_WORK = 32 * 1024 * 1024;
 
 interface Pbkdf2 {
   readonly password: Buffer;
@@ -25,14 +34,19 @@ function pbkdf2Of(text: string, bytes: Buffer, most: number): Pbkdf2 {
   const parameters = new Parameters(text, bytes);
   const iterations = parameters.integer("iterations", 0x7fffffff);
   const length = parameters.integer("length", MAX_LENGTH);
-  if (iterations * Math.max(1, Math.ceil(length / 16)) > most) {
+  const digest = parameters.text("digest");
+  const block = digestBytes.get(digest.toLowerCase().replace("-", "")) ?? 16;
+  const password = parameters.piece();
+  const salt = parameters.piece();
+  checkSecret(password.length);
+  checkSalt(salt.length);
+  if (iterationsOf(iterations, salt.length) * Math.max(1, Math.ceil(length / block)) > most) {
     throw new NativeFailure(
       "RangeError",
-      `cannot derive: iterations times blocks of 16 bytes are more than ${most}`,
+      `cannot derive: more than ${most} iterations for all blocks of output`,
     );
   }
-  const digest = parameters.text("digest");
-  return { password: parameters.piece(), salt: parameters.piece(), iterations, length, digest };
+  return { password, salt, iterations, length, digest };
 }
 
 interface Scrypt {
@@ -43,18 +57,23 @@ interface Scrypt {
 }
 
 /** `{ N, r, p, length, sizes: [password] }`, the password and the salt. */
-function scryptOf(text: string, bytes: Buffer): Scrypt {
+function scryptOf(text: string, bytes: Buffer, most: number): Scrypt {
   const parameters = new Parameters(text, bytes);
   const N = parameters.integer("N", 1 << 24);
   const r = parameters.integer("r", 1 << 16);
   const p = parameters.integer("p", 1 << 16);
   const memory = 128 * N * r;
-  if (memory > MAX_SCRYPT_MEMORY || memory * p > MAX_SCRYPT_WORK) {
+  if (memory > MAX_SCRYPT_MEMORY || memory * p > most) {
     throw new NativeFailure("RangeError", "cannot derive: N, r and p take too much memory or time");
   }
   const length = parameters.integer("length", MAX_LENGTH);
   const options = { N, r, p, maxmem: MAX_SCRYPT_MEMORY * 2 };
-  return { password: parameters.piece(), salt: parameters.piece(), length, options };
+  const password = parameters.piece();
+  const salt = parameters.piece();
+  checkScryptEnds(128 * r * p, salt.length, length);
+  checkSecret(password.length);
+  checkSalt(salt.length);
+  return { password, salt, length, options };
 }
 
 interface Hkdf {
@@ -70,7 +89,12 @@ function hkdfOf(text: string, bytes: Buffer): Hkdf {
   const parameters = new Parameters(text, bytes);
   const length = parameters.integer("length", MAX_LENGTH);
   const digest = parameters.text("digest");
-  return { digest, key: parameters.piece(), salt: parameters.piece(), info: parameters.piece(), length };
+  const key = parameters.piece();
+  const salt = parameters.piece();
+  const info = parameters.piece();
+  checkSecret(key.length);
+  checkSalt(salt.length + info.length);
+  return { digest, key, salt, info, length };
 }
 
 function failed(): never {
@@ -87,7 +111,7 @@ const derivePbkdf2: Native = (text, bytes) => {
 };
 
 const deriveScrypt: Native = (text, bytes) => {
-  const { password, salt, length, options } = scryptOf(text, bytes);
+  const { password, salt, length, options } = scryptOf(text, bytes, MAX_SYNC_SCRYPT_WORK);
   try {
     return scryptSync(password, salt, length, options);
   } catch {
@@ -133,7 +157,7 @@ export const deriveOnThread: ReadonlyMap<string, (text: string, bytes: Buffer) =
     [
       "crypto.scrypt",
       (text, bytes) => {
-        const parameters = scryptOf(text, bytes);
+        const parameters = scryptOf(text, bytes, MAX_SCRYPT_WORK);
         return () => scryptAsync(parameters);
       },
     ],

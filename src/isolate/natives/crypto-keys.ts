@@ -6,6 +6,7 @@ import {
   type KeyObject,
 } from "node:crypto";
 import { promisify } from "node:util";
+import { checkKeySize } from "./crypto-costs.ts";
 import { type Native, NativeFailure } from "./native.ts";
 import { Parameters } from "./parameters.ts";
 
@@ -20,11 +21,13 @@ function invalid(): NativeFailure {
 
 /** The private key of a PKCS #8 structure. @throws NativeFailure when it is none, or takes too long to use. */
 export function privateKey(der: Buffer): KeyObject {
+  checkKeySize(der.length);
   return bounded(read(() => createPrivateKey({ key: der, format: "der", type: "pkcs8" })));
 }
 
 /** The public key of a SubjectPublicKeyInfo. @throws NativeFailure when it is none, or takes too long to use. */
 export function publicKey(der: Buffer): KeyObject {
+  checkKeySize(der.length);
   return bounded(read(() => createPublicKey({ key: der, format: "der", type: "spki" })));
 }
 
@@ -78,6 +81,7 @@ const readKey: Native = (text, bytes) => {
   const format = parameters.text("format");
   const type = parameters.optionalText("type");
   const data = parameters.piece();
+  checkKeySize(data.length);
   const isPem = format === "pem";
   if (isPem && data.includes("ENCRYPTED")) throw invalid();
   const given = {

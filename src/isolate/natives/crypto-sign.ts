@@ -10,12 +10,10 @@ import {
   sign,
   verify,
 } from "node:crypto";
+import { checkHashed } from "./crypto-costs.ts";
 import { privateKey, publicKey } from "./crypto-keys.ts";
 import { type Native, NativeFailure } from "./native.ts";
 import { Parameters } from "./parameters.ts";
-
-/** Bytes that are signed in one call. */
-const MAX_DATA = 32 * 1024 * 1024;
 
 function failed(action: string): never {
   throw new NativeFailure(
@@ -26,8 +24,7 @@ function failed(action: string): never {
 
 function dataOf(parameters: Parameters): Buffer {
   const data = parameters.piece();
-  if (data.length > MAX_DATA)
-    throw new NativeFailure("RangeError", `cannot sign: more than ${MAX_DATA} bytes`);
+  checkHashed(parameters.optionalText("digest") ?? null, data.length);
   return data;
 }
 

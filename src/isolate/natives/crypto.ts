@@ -7,6 +7,7 @@ import {
   getHashes,
   randomBytes,
 } from "node:crypto";
+import { checkHashed, checkSecret } from "./crypto-costs.ts";
 import { webAlgorithms } from "./crypto-features.ts";
 import { type Native, NativeFailure } from "./native.ts";
 import { Parameters } from "./parameters.ts";
@@ -15,8 +16,6 @@ import { Parameters } from "./parameters.ts";
 const MAX_RANDOM = 1 << 20;
 /** Bytes of output of an extendable function. */
 const MAX_OUTPUT = 1 << 20;
-/** Bytes that are hashed in one call: 60 ms with SHA-256. */
-const MAX_HASHED = 32 * 1024 * 1024;
 
 /** @param text how many bytes. */
 const random: Native = (text) => {
@@ -32,7 +31,8 @@ const hash: Native = (text, bytes) => {
   const parameters = new Parameters(text, bytes);
   const algorithm = parameters.text("algorithm");
   const outputLength = parameters.optionalInteger("outputLength", MAX_OUTPUT);
-  const data = bounded(parameters.piece());
+  const data = parameters.piece();
+  checkHashed(algorithm, data.length);
   return known(algorithm, () =>
     createHash(algorithm, outputLength === undefined ? {} : { outputLength })
       .update(data)
@@ -45,7 +45,9 @@ const hmac: Native = (text, bytes) => {
   const parameters = new Parameters(text, bytes);
   const algorithm = parameters.text("algorithm");
   const key = parameters.piece();
-  const data = bounded(parameters.piece());
+  const data = parameters.piece();
+  checkSecret(key.length);
+  checkHashed(algorithm, data.length);
   return known(algorithm, () => createHmac(algorithm, key).update(data).digest());
 };
 
@@ -67,13 +69,6 @@ const cipherInfo: Native = (text, bytes) => {
   });
   return JSON.stringify(info ?? null);
 };
-
-function bounded(data: Buffer): Buffer {
-  if (data.length > MAX_HASHED) {
-    throw new NativeFailure("RangeError", `cannot hash at once: more than ${MAX_HASHED} bytes`);
-  }
-  return data;
-}
 
 function known(algorithm: string, work: () => Buffer): Buffer {
   try {

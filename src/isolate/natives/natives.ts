@@ -1,8 +1,10 @@
 import * as wire from "../../wire/ops.ts";
 import { type Native, NativeFailure } from "./native.ts";
 
-/** What one call may hand in. */
-const MAX_INPUT = 64 * 1024 * 1024;
+/** Bytes that one call may hand in: what any native takes, and a key beside it. */
+const MAX_INPUT = 17 * 1024 * 1024;
+/** Characters of what goes to a native: a text to encode is the longest. */
+const MAX_TEXT = 16 * 1024 * 1024;
 
 /**
  * The host's end of the synchronous calls of one isolate. Bytes go through a scratch area of shared memory in pieces:
@@ -42,6 +44,8 @@ export class Natives {
     if (name === wire.NATIVE_READ) return this.#read(amount);
     const length = amount >= 0 && amount <= wire.SCRATCH ? amount | 0 : 0;
     if (name === wire.NATIVE_FEED) {
+      // Only the last piece is shorter, and it is not announced: any number of small ones would take more than their bytes.
+      if (length !== wire.SCRATCH) throw new NativeFailure("Error", "a piece is too short");
       if (this.#fed + length > MAX_INPUT) {
         throw new NativeFailure("RangeError", `more than ${MAX_INPUT} bytes at once`);
       }
@@ -52,6 +56,7 @@ export class Natives {
     const native = this.#registry.get(name);
     if (native === undefined || typeof text !== "string")
       throw new NativeFailure("Error", "there is no such function on the host");
+    if (text.length > MAX_TEXT) throw new NativeFailure("RangeError", `more than ${MAX_TEXT} characters`);
     // Copied even when it is small: the guest could change the shared memory under native code.
     const last = Buffer.from(this.#scratch.subarray(0, length));
     const bytes = this.#pieces.length === 0 ? last : Buffer.concat([...this.#pieces, last]);

@@ -10,6 +10,7 @@ export class Parameters {
 
   /** @param text a JSON object; its member `sizes` lists the sizes of all pieces but the last. */
   constructor(text: string, bytes: Buffer) {
+    if (text.length > MAX_TEXT) throw new NativeFailure("RangeError", "a parameter is too long");
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed !== "object" || parsed === null) throw new Error("no object");
     this.#members = parsed as Record<string, unknown>;
