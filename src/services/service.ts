@@ -38,6 +38,8 @@ export interface Service {
   connect(tunnel: Tunnel): void;
   /** The same service seen through a named entrypoint or props; only Workers have these. */
   at(entrypoint: string | null, props: JsonValue): Service;
+  /** The addresses behind a name, as far as the service's rules permit them; only a network has them. Never rejects. */
+  lookup?(host: string): Promise<readonly string[]>;
   /** Ends idle connections, timers and isolates. Called once, after the last exchange. */
   close(): void;
 }

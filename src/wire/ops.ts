@@ -155,6 +155,8 @@ export const CALL_CRYPTO = 2;
 export const CALL_NATIVE = 3;
 /** Compression in pieces; see src/isolate/calls/zlib.ts. */
 export const CALL_ZLIB = 4;
+/** Addresses behind a name; see src/isolate/calls/dns.ts. */
+export const CALL_DNS = 5;
 
 /**
  * Shared memory: the guest's inbox of integers, its outbox, both windows of bytes, a scratch area for synchronous calls, and a few

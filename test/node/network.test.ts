@@ -8,7 +8,7 @@ import zlib from "node:zlib";
 import "undici";
 import { Metrics } from "../../src/observability/traffic.ts";
 import type { ServiceContext } from "../../src/services/context.ts";
-import { NetworkService } from "../../src/services/network/network.ts";
+import { NetworkService, networkDefaults } from "../../src/services/network/network.ts";
 import { collect } from "../integration/network-harness.ts";
 import { WorkerBench } from "../integration/worker-harness.ts";
 
@@ -37,7 +37,15 @@ async function listen(server: net.Server): Promise<number> {
 }
 
 async function run(imports: string, body: string): Promise<unknown> {
-  const network = new NetworkService("internet", { allow: ["local"], deny: [] }, context);
+  const network = new NetworkService("internet", { allow: ["local"], deny: [] }, context, {
+    ...networkDefaults,
+    resolve(host, done) {
+      // One name leads to this machine, another to a network that the rules do not permit.
+      if (host === "localhost") done(null, [{ address: "127.0.0.1", family: 4 }]);
+      else if (host === "other.example") done(null, [{ address: "10.0.0.1", family: 4 }]);
+      else done(new Error("no such name"), []);
+    },
+  });
   cleanUp.push(() => network.close());
   const code = `${imports}\nexport default { async fetch() { return Response.json(await (async () => { ${body} })()); } };`;
   bench = await WorkerBench.start({ main: { code, flags: ["nodejs_compat"] } }, [network]);
@@ -121,5 +129,22 @@ test("zlib compresses and decompresses at once, later and in streams", async () 
     "Z_DATA_ERROR",
     "Z_DATA_ERROR",
     zlib.crc32("hello"),
+  ]);
+});
+
+test("dns gives the addresses that the outbound service permits, and no others", async () => {
+  const seen = await run(
+    `import dns from "node:dns"; import { lookup } from "node:dns/promises"; import { promisify } from "node:util";`,
+    `const code = (promise) => promise.then(() => "found", (e) => e.code);
+     return [(await lookup("localhost", { family: 4 })).address, (await promisify(dns.resolve4)("localhost")), await lookup("10.1.2.3"),
+       await code(lookup("no-such-name.invalid")), await code(lookup("bad name!")), await code(lookup("other.example"))];`,
+  );
+  assert.deepEqual(seen, [
+    "127.0.0.1",
+    ["127.0.0.1"],
+    { address: "10.1.2.3", family: 4 },
+    "ENOTFOUND",
+    "EBADNAME",
+    "ENOTFOUND",
   ]);
 });

@@ -47,7 +47,11 @@ export class GuestCalls {
     const size = input.length + text.length;
     let result: ReturnType<CallOperation>;
     try {
-      this.#operations ??= callOperations({ buffer: session.buffer, collect: () => session.collect() });
+      this.#operations ??= callOperations({
+        buffer: session.buffer,
+        collect: () => session.collect(),
+        outbound: () => session.owner.services[0],
+      });
       const run = this.#operations.get(operation);
       if (run === undefined)
         throw new CallFailure("NotSupportedError", "cannot call the host: it is unknown");

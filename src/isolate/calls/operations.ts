@@ -1,7 +1,9 @@
+import type { Service } from "../../services/service.ts";
 import * as wire from "../../wire/ops.ts";
 import type { CallOperation } from "./call.ts";
 import { CryptoCalls } from "./crypto.ts";
 import { digest } from "./digest.ts";
+import { dnsOperation } from "./dns.ts";
 import { nativeOnThread } from "./native-threads.ts";
 import { zlibOperation } from "./zlib.ts";
 
@@ -11,6 +13,8 @@ export interface CallScope {
   readonly buffer: { take(bytes: number): boolean; give(bytes: number): void };
   /** Collects the guest's garbage, so that it can tell what of the host's it no longer needs. */
   collect(): void;
+  /** Where the guest's plain fetches go; absent where there is no such thing. */
+  outbound?(): Service | undefined;
 }
 
 /** All operations of `wire.OUT_CALL` for one guest, by number. */
@@ -20,5 +24,6 @@ export function callOperations(scope: CallScope): ReadonlyMap<number, CallOperat
     [wire.CALL_CRYPTO, new CryptoCalls(scope).call],
     [wire.CALL_NATIVE, nativeOnThread],
     [wire.CALL_ZLIB, zlibOperation(scope)],
+    [wire.CALL_DNS, dnsOperation(() => scope.outbound?.())],
   ]);
 }

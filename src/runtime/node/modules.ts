@@ -13,6 +13,8 @@ const places: Readonly<Record<string, readonly [part: string, member: string]>> 
   constants: ["node-system", "constants"],
   crypto: ["node-crypto", "crypto"],
   diagnostics_channel: ["node-diagnostics_channel", "diagnosticsChannel"],
+  dns: ["node-dns", "dns"],
+  "dns/promises": ["node-dns", "promises"],
   events: ["node-events", "EventEmitter"],
   fs: ["node-system", "fs"],
   "fs/promises": ["node-system", "fsPromises"],

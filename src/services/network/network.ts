@@ -115,6 +115,15 @@ export class NetworkService implements LinkableService, NetworkHost {
 
   link(): void {}
 
+  lookup(host: string): Promise<readonly string[]> {
+    const { policy, resolve } = this.connector.options;
+    return new Promise((done) => {
+      resolve(host, (_error, addresses) => {
+        done(addresses.map(({ address }) => address).filter((address) => policy.permits(address)));
+      });
+    });
+  }
+
   handle(exchange: Exchange): void {
     if (exchange.aborted !== null) return;
     this.#traffic.begin();

@@ -1,0 +1,1 @@
+export { dns, promises } from "../node/dns.ts";
