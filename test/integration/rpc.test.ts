@@ -456,7 +456,7 @@ test("a callee whose isolate ends breaks its calls and stubs, and the next call 
     export default class extends WorkerEntrypoint { counter() { return new Counter(); } loop() { for (;;); } }`,
     {},
     [],
-    { cpuMs: 20 },
+    { cpuMs: 150 },
   );
   const lost = "cannot call over RPC: worker_cpu_exceeded";
   assert.deepEqual(await bench.json(), [

@@ -2,11 +2,13 @@ import { ProxyError } from "../../errors/proxy-error.ts";
 import type { Service } from "../../services/service.ts";
 import * as rpc from "../../wire/rpc-ops.ts";
 import { noClient } from "./guest-fetch.ts";
+import { deliver } from "./guest-rpc-delivery.ts";
+import { MessageGatherer } from "./guest-rpc-gather.ts";
 import {
   RpcCall,
   RpcExport,
   RpcImport,
-  RpcMessage,
+  type RpcMessage,
   type RpcRequest,
   type RpcService,
   type Tenure,
@@ -36,7 +38,7 @@ export class GuestRpc {
   readonly #calls: Map<number, RpcCall> = new Map();
   /** Calls that this guest serves, by the host's numbers. */
   readonly #served: Map<number, RpcCall> = new Map();
-  #message = new RpcMessage();
+  readonly #gatherer: MessageGatherer;
   #lastImport = 0;
   #lastAnswer = 0;
   #waiting = 0;
@@ -44,6 +46,7 @@ export class GuestRpc {
 
   constructor(session: Session) {
     this.session = session;
+    this.#gatherer = new MessageGatherer(session, (id) => this.#imports.get(id)?.target);
   }
 
   get size(): number {
@@ -68,11 +71,11 @@ export class GuestRpc {
     switch (op) {
       case rpc.RPC_DATA: {
         const text = reader.text();
-        this.#add(text, reader.bytes(reader.int(), reader.int()));
+        this.#gatherer.add(text, reader.bytes(reader.int(), reader.int()));
         return;
       }
       case rpc.RPC_CAP:
-        this.#cap(reader.int(), reader.int(), reader.int());
+        this.#gatherer.cap(reader.int(), reader.int(), reader.int());
         return;
       case rpc.OUT_RPC_CALL:
         this.#call(reader);
@@ -80,7 +83,7 @@ export class GuestRpc {
       case rpc.OUT_RPC_RETURN: {
         const call = this.#served.get(reader.int());
         const outcome = reader.int();
-        this.#add(reader.text(), nothing);
+        this.#gatherer.add(reader.text(), nothing);
         this.#returned(call, outcome, this.#take(tenureOf(call)));
         return;
       }
@@ -97,68 +100,14 @@ export class GuestRpc {
     }
   }
 
-  #add(text: string, bytes: Uint8Array): void {
-    const message = this.#message;
-    message.size += text.length + bytes.length;
-    if (message.size > rpc.MAX_MESSAGE) {
-      message.problem = `its values are more than ${rpc.MAX_MESSAGE / 1_048_576} MiB`;
-      message.texts.length = 0;
-      message.chunks.length = 0;
-      return;
-    }
-    if (text !== "") message.texts.push(text);
-    if (bytes.length > 0) message.chunks.push(bytes);
-  }
-
-  /** The tenure of what a message gives away is that of the message, which is not known yet. */
-  readonly #given: Array<readonly [place: number, id: number]> = [];
-
-  #cap(kind: number, ref: number, length: number): void {
-    const message = this.#message;
-    const { bodies } = this.session;
-    // One more than a guest counts: what disposes of a result as a whole.
-    if (message.caps.length + this.#given.length > rpc.MAX_CAPS) {
-      throw new Error("a message holds too many capabilities");
-    }
-    switch (kind) {
-      case rpc.CAP_EXPORT:
-        this.#given.push([message.caps.length + this.#given.length, ref]);
-        return;
-      case rpc.CAP_IMPORT: {
-        const held = this.#imports.get(ref);
-        if (held === undefined) {
-          message.problem ||= "a stub in it is of no use any more";
-          return;
-        }
-        message.caps.push({ kind: "object", target: held.target });
-        return;
-      }
-      case rpc.CAP_BODY: {
-        const headers = bodies.get(ref)?.headers ?? null;
-        const source = bodies.release(ref);
-        if (source === null) message.problem ||= "a body in it was used already";
-        else message.caps.push({ kind: "body", source, headers });
-        return;
-      }
-      case rpc.CAP_OUT:
-        message.caps.push({ kind: "body", source: this.session.newOut(ref, length), headers: null });
-        return;
-      default:
-        throw new Error(`cannot read a capability from the guest: kind ${kind}`);
-    }
-  }
-
   /** The message that has gathered, whose objects of this guest belong to `tenure`. */
   #take(tenure: Tenure): RpcMessage {
-    const message = this.#message;
-    this.#message = new RpcMessage();
-    for (const [place, id] of this.#given) {
+    const message = this.#gatherer.take((id) => {
       demandNew(this.#exports.has(id), "an export");
       const made = new RpcExport(this, id, tenure);
       this.#exports.set(id, made);
-      message.caps.splice(place, 0, { kind: "object", target: made });
-    }
-    this.#given.length = 0;
+      return made;
+    });
     if (this.#exports.size > MAX_EXPORTS)
       message.problem ||= `more than ${MAX_EXPORTS} objects are given away`;
     return message;
@@ -172,7 +121,7 @@ export class GuestRpc {
     const ref = reader.int();
     const isGet = reader.int() !== 0;
     const path = reader.text();
-    this.#add(reader.text(), nothing);
+    this.#gatherer.add(reader.text(), nothing);
     const incoming = session.incoming.get(owner);
     const tenure = { owner: incoming === undefined ? 0 : owner, epoch: session.lastIncoming };
     const message = this.#take(tenure);
@@ -411,49 +360,18 @@ export class GuestRpc {
     return this.#imports.size + message.caps.length > MAX_IMPORTS;
   }
 
-  /** Writes all of a message for this guest but the last piece of its text, which it gives. */
+  /** Writes a message for this guest; see `deliver`. */
   #deliver(message: RpcMessage, tenure: Tenure): string {
-    const { session } = this;
-    const { inbox } = session;
     if (this.#imports.size >= this.#collectAt) {
       // A Worker that does not dispose of its stubs: the guest finds those that it has dropped, once they are collected.
       this.#collectAt = this.#imports.size * 2;
-      session.collect();
+      this.session.collect();
     }
-    for (const cap of message.caps) {
-      const at = (kind: number, ref: number, third: number): void => {
-        const place = inbox.begin(rpc.RPC_CAP, 3, -1);
-        inbox.ints[place] = kind;
-        inbox.ints[place + 1] = ref;
-        inbox.ints[place + 2] = third;
-      };
-      if (cap.kind === "body") {
-        const held = session.bodies.hold(cap.source, tenure.owner, "named");
-        held.headers = cap.headers;
-        at(rpc.CAP_BODY, held.id, held.length > 0x7fffffff ? -1 : held.length);
-      } else {
-        const held = new RpcImport(this, ++this.#lastImport, tenure, cap.target);
-        this.#imports.set(held.id, held);
-        at(rpc.CAP_IMPORT, held.id, tenure.owner);
-      }
-    }
-    for (const chunk of message.chunks) inbox.chunk(rpc.RPC_DATA, 0, chunk, -1);
-    const { texts } = message;
-    for (let i = 0; i < texts.length - 1; i++) this.#text(texts[i] as string);
-    let last = texts[texts.length - 1] ?? "";
-    for (; last.length > rpc.MAX_PIECE; last = last.slice(rpc.MAX_PIECE))
-      this.#text(last.slice(0, rpc.MAX_PIECE));
-    return last;
-  }
-
-  #text(text: string): void {
-    const { inbox } = this.session;
-    for (let from = 0; from < text.length; from += rpc.MAX_PIECE) {
-      const at = inbox.begin(rpc.RPC_DATA, 3, -1);
-      inbox.ints[at] = inbox.text(text.slice(from, from + rpc.MAX_PIECE));
-      inbox.ints[at + 1] = 0;
-      inbox.ints[at + 2] = 0;
-    }
+    return deliver(this.session, message, tenure.owner, (target) => {
+      const held = new RpcImport(this, ++this.#lastImport, tenure, target);
+      this.#imports.set(held.id, held);
+      return held.id;
+    });
   }
 
   // Ends.
@@ -515,7 +433,7 @@ export class GuestRpc {
 
   /** The isolate is gone. */
   end(error: ProxyError): void {
-    this.#message.discard(error);
+    this.#gatherer.discard(error);
     for (const call of [...this.#served.values()])
       call.caller.callLost(call, `cannot call over RPC: ${error.code}`);
     this.#served.clear();
