@@ -78,10 +78,11 @@ const busy: Readonly<Record<string, string>> = {
     return new Response("early");
   } };`,
   "a timer": `export default { fetch() { setTimeout(() => {}, 3_600_000); return new Response("early"); } };`,
-  "a socket": `export default { async fetch(request, env) {
+  "a socket": `export default { async fetch(request, env, ctx) {
     const socket = env.ORIGIN.connect("origin:1");
     await socket.opened;
-    globalThis.socket = socket;
+    // Without it the socket would end with its request.
+    ctx.waitUntil(socket.closed);
     return new Response("early");
   } };`,
 };
