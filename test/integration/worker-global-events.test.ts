@@ -61,7 +61,7 @@ test("a listener for rejections whose own promise is rejected does not go on for
     } };`);
   await collect(running.worker(), { target: "/throw" });
   await eventually("the log line", () => running.logged("worker.rejection").length > 0);
-  assert.equal((await collect(running.worker(), {})).text, "1");
+  assert.equal((await collect(running.worker(), {})).text, "8");
   assert.deepEqual(
     running.logged("worker.rejection").map((line) => line.message),
     ["unhandled rejection: Error: again"],

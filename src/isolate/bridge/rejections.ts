@@ -2,29 +2,34 @@ import * as wire from "../../wire/ops.ts";
 import type { EntryResult } from "../guest-isolate.ts";
 import type { Session } from "./session.ts";
 
+/** A listener whose own promise is rejected each time is not told for ever. */
+const MAX_IN_A_ROW = 8;
+
 /** Promises of a guest that are rejected and that nobody handles: V8 tells the host of the first in an entry. */
 export class Rejections {
   readonly #session: Session;
   /** The Worker has a listener for them. */
   heard = false;
-  /** The guest was told of one and has not run since. */
-  #told = false;
+  /** How many entries in a row ended with one of which the guest was told. */
+  #told = 0;
 
   constructor(session: Session) {
     this.#session = session;
   }
 
-  /** Called after each entry. A listener whose own promise is rejected is not told of that, or it might go on for ever. */
+  /** Called after each entry. */
   after(result: EntryResult, exception: { readonly message: string; readonly stack: string }): void {
-    const told = this.#told;
-    this.#told = false;
-    if (result !== "exception") return;
+    if (result !== "exception") {
+      this.#told = 0;
+      return;
+    }
     const { message, stack } = exception;
-    if (!this.heard || told) {
+    if (!this.heard || this.#told === MAX_IN_A_ROW) {
+      this.#told = 0;
       this.log(message, stack);
       return;
     }
-    this.#told = true;
+    this.#told++;
     const { inbox } = this.#session;
     const at = inbox.begin(wire.IN_REJECTION, 2, -1);
     inbox.ints[at] = inbox.text(message);
