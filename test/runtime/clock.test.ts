@@ -31,7 +31,7 @@ const clocks = `
   } };`;
 
 test("every clock stands still while a Worker's code runs, and moves on with what comes from outside", async () => {
-  bench = await WorkerBench.start({ main: { code: clocks } });
+  bench = await WorkerBench.start({ main: { code: clocks, limits: { cpuMs: 1000 } } });
   const { text } = await collect(bench.worker(), {});
   const { before, after, later } = JSON.parse(text) as Record<"before" | "after" | "later", string[]>;
   assert.deepEqual(after, before);
