@@ -137,7 +137,9 @@ export class Client {
       this.#received.push(isBinary ? data : data.toString());
       this.#waiting.shift()?.();
     });
-    this.closed = once(socket, "close").then(([code, reason]) => ({ code, reason: String(reason) }));
+    this.closed = new Promise((resolve) => {
+      socket.on("close", (code, reason) => resolve({ code, reason: String(reason) }));
+    });
   }
 
   async next(): Promise<string | Buffer> {
