@@ -184,11 +184,13 @@ function provide(value: Record<string, unknown>): void {
 }
 
 function defineFetch(outbound: Outbound): void {
+  const fetch = (input: unknown, init?: unknown): Promise<unknown> => outbound.fetch(0, input, init);
+  // Not left to the bundler, which drops the names of functions.
+  ObjectDefineProperty(fetch, "name", { value: "fetch" });
+  ObjectDefineProperty(fetch, "length", { value: 1 });
   ObjectDefineProperty(globalThis, "fetch", {
     __proto__: null,
-    value: function fetch(input: unknown, init?: unknown): Promise<unknown> {
-      return outbound.fetch(0, input, init);
-    },
+    value: fetch,
     writable: true,
     configurable: true,
     enumerable: true,

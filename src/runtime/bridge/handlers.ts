@@ -1,7 +1,8 @@
 import { ArrayPush, ObjectCreate, ReflectApply, ReflectOwnKeys } from "../web/primordials.ts";
+import { internal } from "../web/webidl.ts";
 import type { ExecutionContext, Invocation } from "./context.ts";
 import { WorkerEntrypoint } from "./entrypoint.ts";
-import { ScriptFetchEvent } from "./script-events.ts";
+import { FetchEvent, responseOf } from "./script-events.ts";
 
 type Handler = (...parameters: readonly unknown[]) => unknown;
 type EntrypointClass = new (context: ExecutionContext, env: unknown) => Record<string, unknown>;
@@ -23,9 +24,9 @@ export class Handlers {
   #exports: Record<string, unknown> | null = null;
   readonly #env: unknown;
   /** Listeners of addEventListener("fetch"), for a Worker in service-worker syntax. */
-  readonly #listener: () => ((event: ScriptFetchEvent) => void) | null;
+  readonly #listener: () => ((event: FetchEvent) => void) | null;
 
-  constructor(env: unknown, listener: () => ((event: ScriptFetchEvent) => void) | null) {
+  constructor(env: unknown, listener: () => ((event: FetchEvent) => void) | null) {
     this.#env = env;
     this.#listener = listener;
   }
@@ -65,9 +66,9 @@ export class Handlers {
     if (this.#exports === null) {
       const listener = entrypoint === "default" ? this.#listener() : null;
       if (listener === null) throw new HandlerMissing('the script has no listener for "fetch"');
-      const event = new ScriptFetchEvent(request, context);
+      const event = new FetchEvent(internal, request, context);
       listener(event);
-      return event.response();
+      return responseOf(event);
     }
     return this.#call(invocation, entrypoint, "fetch", request);
   }

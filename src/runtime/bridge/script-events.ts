@@ -1,17 +1,42 @@
 import { Event } from "../web/events.ts";
+import { defineInterface, illegalConstructor, internal } from "../web/webidl.ts";
 import type { ExecutionContext } from "./context.ts";
 
-/** The event of `addEventListener("fetch", …)`, for Workers in service-worker syntax. */
-export class ScriptFetchEvent extends Event {
-  readonly request: unknown;
+/** Service Workers §4.4. */
+export class ExtendableEvent extends Event {
   readonly #context: ExecutionContext;
+
+  constructor(token: unknown, type: string, context: ExecutionContext) {
+    if (token !== internal) throw illegalConstructor();
+    super(type, { cancelable: true });
+    this.#context = context;
+  }
+
+  waitUntil(promise: unknown): void {
+    this.#context.waitUntil(promise);
+  }
+}
+
+defineInterface(ExtendableEvent, "ExtendableEvent");
+
+/** What was given to respondWith. @throws Error when nobody called it. */
+export let responseOf: (event: FetchEvent) => unknown;
+
+/** The event of `addEventListener("fetch", …)`, for Workers in service-worker syntax (Service Workers §4.6). */
+export class FetchEvent extends ExtendableEvent {
+  readonly #request: unknown;
+  readonly #passThrough: ExecutionContext;
   #response: unknown;
   #responded = false;
 
-  constructor(request: unknown, context: ExecutionContext) {
-    super("fetch", { cancelable: true });
-    this.request = request;
-    this.#context = context;
+  constructor(token: unknown, request: unknown, context: ExecutionContext) {
+    super(token, "fetch", context);
+    this.#request = request;
+    this.#passThrough = context;
+  }
+
+  get request(): unknown {
+    return this.#request;
   }
 
   respondWith(response: unknown): void {
@@ -20,17 +45,16 @@ export class ScriptFetchEvent extends Event {
     this.#response = response;
   }
 
-  waitUntil(promise: unknown): void {
-    this.#context.waitUntil(promise);
-  }
-
   passThroughOnException(): void {
-    this.#context.passThroughOnException();
+    this.#passThrough.passThroughOnException();
   }
 
-  /** What was given to respondWith. @throws Error when nobody called it. */
-  response(): unknown {
-    if (!this.#responded) throw new Error("no listener called event.respondWith()");
-    return this.#response;
+  static {
+    responseOf = (event) => {
+      if (!event.#responded) throw new Error("no listener called event.respondWith()");
+      return event.#response;
+    };
   }
 }
+
+defineInterface(FetchEvent, "FetchEvent");

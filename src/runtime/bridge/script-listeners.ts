@@ -3,13 +3,29 @@ import { dispatch, EventTarget, hasListeners, markTrusted, showAs } from "../web
 import {
   markHandled,
   ObjectDefineProperty,
+  ObjectSetPrototypeOf,
   promiseReject,
   StringIndexOf,
   StringSlice,
 } from "../web/primordials.ts";
 import { errorClasses } from "../web/structured-clone.ts";
+import { defineInterface, illegalConstructor } from "../web/webidl.ts";
 import { describeError } from "./describe-error.ts";
-import type { ScriptFetchEvent } from "./script-events.ts";
+import { ExtendableEvent, FetchEvent } from "./script-events.ts";
+
+/** HTML §10.2.1.1. */
+class WorkerGlobalScope extends EventTarget {
+  constructor() {
+    super();
+    throw illegalConstructor();
+  }
+}
+
+/** What Workers of this kind are by their standard (Service Workers §4.1), and what code asks for to know where it is. */
+class ServiceWorkerGlobalScope extends WorkerGlobalScope {}
+
+defineInterface(WorkerGlobalScope, "WorkerGlobalScope");
+defineInterface(ServiceWorkerGlobalScope, "ServiceWorkerGlobalScope");
 
 /** The global scope as an event target: `fetch` of service-worker syntax, `error` and `unhandledrejection`. */
 export class ScriptListeners {
@@ -25,11 +41,11 @@ export class ScriptListeners {
   }
 
   /** What dispatches a fetch event, or null when nothing listens. */
-  current(): ((event: ScriptFetchEvent) => void) | null {
+  current(): ((event: FetchEvent) => void) | null {
     return this.#fetchListeners > 0 ? this.#dispatch : null;
   }
 
-  readonly #dispatch = (event: ScriptFetchEvent): void => {
+  readonly #dispatch = (event: FetchEvent): void => {
     this.#target.dispatchEvent(event);
   };
 
@@ -67,21 +83,34 @@ export class ScriptListeners {
   install(scope: Record<string, unknown>): void {
     const target = this.#target;
     showAs(target, scope);
-    const define = (name: string, value: unknown): void => {
-      ObjectDefineProperty(scope, name, { value, writable: true, configurable: true, enumerable: true });
+    const define = (name: string, value: unknown, enumerable: boolean): void => {
+      ObjectDefineProperty(scope, name, { value, writable: true, configurable: true, enumerable });
     };
-    define("addEventListener", (type: string, listener: never, options?: never): void => {
+    const operation = (name: string, value: object, length: number): void => {
+      // Not left to the bundler, which drops the names of functions.
+      ObjectDefineProperty(value, "name", { value: name });
+      ObjectDefineProperty(value, "length", { value: length });
+      define(name, value, true);
+    };
+    const add = (type: string, listener: never, options?: never): void => {
       target.addEventListener(type, listener, options);
       if (type === "fetch") this.#fetchListeners++;
       if (type !== "unhandledrejection" || this.#hearsRejections) return;
       this.#hearsRejections = true;
       this.#hears();
-    });
-    define("removeEventListener", (type: string, listener: never, options?: never): void => {
+    };
+    const remove = (type: string, listener: never, options?: never): void => {
       target.removeEventListener(type, listener, options);
       if (type === "fetch" && this.#fetchListeners > 0) this.#fetchListeners--;
-    });
-    define("dispatchEvent", (event: never): boolean => target.dispatchEvent(event));
+    };
+    operation("addEventListener", add, 2);
+    operation("removeEventListener", remove, 2);
+    operation("dispatchEvent", (event: never): boolean => target.dispatchEvent(event), 1);
+    define("WorkerGlobalScope", WorkerGlobalScope, false);
+    define("ServiceWorkerGlobalScope", ServiceWorkerGlobalScope, false);
+    define("ExtendableEvent", ExtendableEvent, false);
+    define("FetchEvent", FetchEvent, false);
+    ObjectSetPrototypeOf(scope, ServiceWorkerGlobalScope.prototype);
   }
 }
 

@@ -46,7 +46,7 @@ const RECONNECT = 3000;
 const MAX_PAUSE = 60_000;
 
 /** HTML §9.2. Connects anew with Last-Event-ID when the connection ends, until it is closed or refused. */
-export class EventSource extends EventTarget implements EventStreamSink {
+export class EventSource extends EventTarget {
   readonly #url: string;
   readonly #fetcher: EventSourceInit["fetcher"] | null;
   readonly #withCredentials: boolean;
@@ -187,7 +187,7 @@ export class EventSource extends EventTarget implements EventStreamSink {
 
   #read(reader: ReaderCore): void {
     this.#reader = reader;
-    new StreamPump(reader, new EventStreamParser(this, this.#lastEventId), (error) => {
+    new StreamPump(reader, new EventStreamParser(this.#sink(), this.#lastEventId), (error) => {
       if (this.#reader !== reader) return;
       this.#reader = null;
       if (this.#url === "") this.#fail(error);
@@ -195,25 +195,26 @@ export class EventSource extends EventTarget implements EventStreamSink {
     }).next();
   }
 
-  // What the parser finds.
-
-  lastEventId(id: string): void {
-    this.#lastEventId = id;
-  }
-
-  retry(milliseconds: number): void {
-    this.#reconnect = milliseconds;
-  }
-
-  message(type: string, data: string): void {
-    if (this.#state === CLOSED) return;
-    this.#fire(
-      new MessageEvent(type === "" ? "message" : type, {
-        data,
-        origin: this.#origin,
-        lastEventId: this.#lastEventId,
-      }),
-    );
+  /** What the parser of one connection tells. Not the source itself: a Worker would see the methods. */
+  #sink(): EventStreamSink {
+    return {
+      lastEventId: (id) => {
+        this.#lastEventId = id;
+      },
+      retry: (milliseconds) => {
+        this.#reconnect = milliseconds;
+      },
+      message: (type, data) => {
+        if (this.#state === CLOSED) return;
+        this.#fire(
+          new MessageEvent(type === "" ? "message" : type, {
+            data,
+            origin: this.#origin,
+            lastEventId: this.#lastEventId,
+          }),
+        );
+      },
+    };
   }
 
   /** The connection is gone; there will be another. */

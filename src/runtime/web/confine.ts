@@ -65,7 +65,9 @@ export function confineCode(scope: Scope): void {
   const refuse = (): never => {
     throw new EvalError("cannot make code of text: it is not allowed in a Worker");
   };
-  const evaluate = { eval: (_code?: unknown) => refuse() }.eval;
+  const evaluate = (_code?: unknown): never => refuse();
+  ObjectDefineProperty(evaluate, "name", { value: "eval", configurable: true });
+  ObjectDefineProperty(evaluate, "length", { value: 1, configurable: true });
   define(scope, "eval", evaluate);
   const prototypes: object[] = [
     FunctionPrototype,

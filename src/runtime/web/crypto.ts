@@ -4,6 +4,7 @@ import { DOMException } from "./dom-exception.ts";
 import { viewBytes } from "./encoding.ts";
 import { type HostCallHandler, host } from "./host.ts";
 import {
+  ArrayBufferIsView,
   Deferred,
   NumberToString,
   promiseReject,
@@ -188,6 +189,9 @@ export class Crypto {
   getRandomValues<T extends ArrayBufferView>(array: T): T {
     demandCrypto(this);
     requireArguments(arguments.length, 1, "getRandomValues");
+    if (!ArrayBufferIsView(array)) {
+      throw new TypeError("cannot get random values: array is not an array buffer view");
+    }
     const tag = TypedArrayTag(array);
     if (tag === undefined || tag === "Float16Array" || tag === "Float32Array" || tag === "Float64Array") {
       throw new DOMException(

@@ -3,6 +3,7 @@ import { AbortController, AbortSignal } from "./abort.ts";
 import { atob, btoa } from "./base64.ts";
 import { Blob, File } from "./blob.ts";
 import { freezeClocks, runClock } from "./clock.ts";
+import { describeCompatibility } from "./compatibility.ts";
 import { confine, confineCode } from "./confine.ts";
 import { console } from "./console.ts";
 import { Crypto, crypto, SubtleCrypto } from "./crypto.ts";
@@ -114,6 +115,7 @@ const lazyInterfaces: Readonly<Record<string, string>> = {
   CacheStorage: "cache",
   caches: "cache",
   CryptoKey: "crypto",
+  scheduler: "scheduler",
   MessageChannel: "messaging",
   MessagePort: "messaging",
   CompressionStream: "compression",
@@ -155,9 +157,14 @@ function defineAll(scope: object, members: Readonly<Record<string, unknown>>, en
   const keys = ReflectOwnKeys(members) as string[];
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] as string;
+    const value = members[key];
+    // Not left to the bundler, which numbers those of the same name.
+    if (typeof value === "function" && value.name !== key) {
+      ObjectDefineProperty(value, "name", { __proto__: null, value: key } as PropertyDescriptor);
+    }
     ObjectDefineProperty(scope, key, {
       __proto__: null,
-      value: members[key],
+      value,
       writable: true,
       enumerable,
       configurable: true,
@@ -178,6 +185,8 @@ export interface ScopeOptions {
   /** See websocket-defaults.ts. */
   readonly blobSockets: boolean;
   readonly repliedClose: boolean;
+  /** The Worker's compatibility flags, with those that its date brings. */
+  readonly flags?: readonly string[];
 }
 
 /** Fits the global scope to one Worker. Called once after `installGlobals`, before any code of the Worker runs. */
@@ -187,6 +196,7 @@ export function applyOptions(scope: Record<string, unknown>, options: ScopeOptio
   webSocketDefaults.autoReply = options.repliedClose;
   if (options.preciseTimers) runClock();
   else freezeClocks(scope);
+  defineAll(scope, { Cloudflare: describeCompatibility(options.flags ?? []) }, true);
 }
 
 /**
@@ -210,5 +220,6 @@ export function installGlobals(scope: Record<string, unknown>): void {
   defineAll(scope, interfaces, false);
   defineLazy(scope, lazyInterfaces);
   defineAll(scope, operations, true);
-  defineAll(scope, { self: scope }, true);
+  // The origin of code that came from nowhere is opaque (HTML §7.1.1).
+  defineAll(scope, { self: scope, origin: "null" }, true);
 }

@@ -22,6 +22,11 @@ export class Navigator {
     return true;
   }
 
+  /** None in particular, as in workerd. */
+  get platform(): string {
+    return "";
+  }
+
   /** How many run at a time in one isolate. */
   get hardwareConcurrency(): number {
     return 1;

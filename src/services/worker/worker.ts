@@ -8,6 +8,7 @@ import { Session } from "../../isolate/bridge/session.ts";
 import type { SessionOwner } from "../../isolate/bridge/session-owner.ts";
 import type { Turn } from "../../isolate/bridge/turn.ts";
 import { type GuestIsolate, type GuestStart, StartFailure } from "../../isolate/guest-isolate.ts";
+import { nodeAccess } from "../../isolate/loader/node-modules.ts";
 import { type GuestScript, guestScript, mapStack } from "../../isolate/stack.ts";
 import type { Histogram } from "../../observability/histogram.ts";
 import { metricKey } from "../../observability/metric-key.ts";
@@ -352,8 +353,11 @@ class WorkerEntry implements Service, RpcService {
 }
 
 /** The bindings as the guest takes them: services by their number (0 is the global outbound), values as they are. */
-function startOf({ bindings, unsafeEval, preciseTimers, ...rest }: WorkerConfig): GuestStart {
-  const options = { unsafeEval, preciseTimers, ...webSocketOptions(rest) };
+function startOf(config: WorkerConfig): GuestStart {
+  const { bindings, unsafeEval, preciseTimers } = config;
+  const flags = [...config.compatibilityFlags];
+  if (nodeAccess(config) === "compat") flags.push("nodejs_compat");
+  const options = { unsafeEval, preciseTimers, flags, ...webSocketOptions(config) };
   const records: unknown[] = [];
   const data: Uint8Array[] = [];
   let services = 0;

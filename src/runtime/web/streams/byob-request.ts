@@ -5,6 +5,8 @@ import { defineInterface, enforceRange, illegalConstructor, internal, requireArg
 export interface ByobResponder {
   respond(written: number): void;
   respondWithNewView(view: ArrayBufferView): void;
+  /** Bytes that the read at the head of the queue still waits for. */
+  least(): number;
 }
 
 /** Takes the buffer back: the request can no longer be answered. */
@@ -23,6 +25,11 @@ export class ReadableStreamBYOBRequest {
 
   get view(): Uint8Array | null {
     return this.#view;
+  }
+
+  /** As in workerd: the bytes without which the read will not be done. */
+  get atLeast(): number | null {
+    return this.#controller === null ? null : this.#controller.least();
   }
 
   respond(bytesWritten: number): void {

@@ -234,6 +234,11 @@ export class ByteController implements ReadableController {
     this.#callPull();
   }
 
+  least(): number {
+    const first = this.#pending.peek();
+    return first.minimum - first.filled;
+  }
+
   respond(written: number): void {
     const first = this.#pending.peek();
     if (this.#stream.state === "closed") {

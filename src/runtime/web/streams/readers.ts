@@ -118,6 +118,16 @@ export class ReadableStreamBYOBReader {
     }
   }
 
+  /** As in workerd: `read(view, { min })` by another name. @param minBytes elements, in fact, of which no fewer come unless the stream ends */
+  readAtLeast(minBytes: number, view: ArrayBufferView): Promise<ReadResult> {
+    if (!(isObject(this) && #core in this)) return promiseReject(wrongReceiver("readAtLeast"));
+    try {
+      return this.#read(view, { min: minBytes });
+    } catch (error) {
+      return promiseReject(error);
+    }
+  }
+
   #read(view: ArrayBufferView, options: unknown): Promise<ReadResult> {
     if (!ArrayBufferIsView(view)) throw new TypeError("cannot read: view is not an array buffer view");
     const dictionary = toDictionary(options, "options");
