@@ -519,13 +519,16 @@ function isUtf8(input: unknown): boolean {
 
 declare const TextDecoder: new (label: string, options: object) => { decode(bytes: Uint8Array): string };
 
+/** Called with and without `new`. */
+function SlowBuffer(size: unknown): Buffer {
+  return allocUnsafe(size);
+}
+
 export const buffer = {
   Blob,
   Buffer,
   File,
-  SlowBuffer: function SlowBuffer(size: unknown): Buffer {
-    return allocUnsafe(size);
-  },
+  SlowBuffer,
   atob,
   btoa,
   constants: Object.freeze({ __proto__: null, MAX_LENGTH: maxLength, MAX_STRING_LENGTH: maxStringLength }),

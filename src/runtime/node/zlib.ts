@@ -129,9 +129,17 @@ class Zlib extends Transform {
 
 declare function queueMicrotask(run: () => void): void;
 
-/** Node's classes are functions that are called with and without `new`. */
-function classOf(kind: string): (options?: Options) => Zlib {
-  return (options?: Options): Zlib => new Zlib(kind, options);
+/** A class for one format, which older packages call without `new`. */
+function classOf(name: string, kind: string): new (options?: Options) => Zlib {
+  class Format extends Zlib {
+    constructor(options?: Options) {
+      super(kind, options);
+    }
+  }
+  Object.defineProperty(Format, "name", { value: name });
+  return new Proxy(Format, {
+    apply: (target, _self, [options]) => new target(options),
+  });
 }
 
 function whole(kind: string) {
@@ -164,9 +172,10 @@ function whole(kind: string) {
 function atOnce(method: string) {
   return (data: unknown, options?: Options): unknown => {
     const text = JSON.stringify({ method, options });
+    const bytes = bytesOf(data, "buffer");
     let out: Uint8Array;
     try {
-      out = native("node.zlib", text, bytesOf(data, "buffer")) as Uint8Array;
+      out = native("node.zlib", text, bytes) as Uint8Array;
     } catch (error) {
       throw error instanceof RangeError ? error : failure((error as Error).message);
     }
@@ -270,8 +279,9 @@ const formats = [
 /** node:zlib. Levels and the like are the host's for all but the functions that end in `Sync`. */
 export const zlib: Record<string, unknown> = { constants, crc32, codes: {} };
 for (const [name, method, kind] of formats) {
-  zlib[name] = classOf(kind);
-  zlib[`create${name}`] = (options?: Options): Zlib => new Zlib(kind, options);
+  const Format = classOf(name, kind);
+  zlib[name] = Format;
+  zlib[`create${name}`] = (options?: Options): Zlib => new Format(options);
   zlib[method] = whole(kind);
   zlib[`${method}Sync`] = atOnce(method);
 }
