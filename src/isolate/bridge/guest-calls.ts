@@ -33,6 +33,8 @@ export class GuestCalls {
     }
     const before = this.#inputs.get(id);
     if (operation === 0) {
+      // Small pieces would hold more of the host's memory than their bytes, which are what is counted.
+      if (piece.length !== wire.WINDOW) throw new Error("a piece of a call's input is too short");
       if (before === undefined) this.#inputs.set(id, [piece]);
       else before.push(piece);
       return;

@@ -3,6 +3,11 @@ import * as rpc from "../../wire/rpc-ops.ts";
 import { type RpcExport, RpcMessage } from "./guest-rpc-objects.ts";
 import type { Session } from "./session.ts";
 
+/** Bytes that a piece of a message takes beside what is in it. */
+const PIECE = 128;
+/** Bytes of a piece that is copied. */
+const SMALL = 16_384;
+
 /** Gathers the pieces and capabilities of a guest's message until the record comes that uses it. */
 export class MessageGatherer {
   readonly #session: Session;
@@ -19,7 +24,7 @@ export class MessageGatherer {
 
   add(text: string, bytes: Uint8Array): void {
     const message = this.#message;
-    message.size += text.length + bytes.length;
+    message.size += text.length + bytes.length + PIECE;
     if (message.size > rpc.MAX_MESSAGE) {
       message.problem = `its values are more than ${rpc.MAX_MESSAGE / 1_048_576} MiB`;
       message.texts.length = 0;
@@ -27,7 +32,8 @@ export class MessageGatherer {
       return;
     }
     if (text !== "") message.texts.push(text);
-    if (bytes.length > 0) message.chunks.push(bytes);
+    // What is small is copied: else it would hold all that came with it.
+    if (bytes.length > 0) message.chunks.push(bytes.length < SMALL ? Uint8Array.from(bytes) : bytes);
   }
 
   /** @throws Error when the record is not well formed. */

@@ -40,15 +40,18 @@ export function defineInterface(
   makeEnumerable(prototype, "constructor");
   makeEnumerable(target, "prototype");
   // Not left to the bundler, which renames a class that refers to itself.
-  if (target.name !== name) ObjectDefineProperty(target, "name", { value: name } as PropertyDescriptor);
+  if (target.name !== name) {
+    ObjectDefineProperty(target, "name", { __proto__: null, value: name } as PropertyDescriptor);
+  }
   ObjectDefineProperty(prototype, SymbolToStringTag, {
+    __proto__: null,
     value: name,
     configurable: true,
   } as PropertyDescriptor);
 }
 
 function setLength(target: object, length: number): void {
-  ObjectDefineProperty(target, "length", { value: length } as PropertyDescriptor);
+  ObjectDefineProperty(target, "length", { __proto__: null, value: length } as PropertyDescriptor);
 }
 
 /** What a descriptor leaves out stays as it is. */
