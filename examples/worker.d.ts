@@ -124,6 +124,28 @@ interface Socket {
   startTls(options?: { expectedServerHostname?: string }): Socket;
 }
 
+/** A WebSocket that came of a pair or of a fetch is accepted before it is used. */
+interface WebSocket {
+  /** Events come from now on. allowHalfOpen leaves it to the Worker to answer a close. */
+  accept(options?: { allowHalfOpen?: boolean }): void;
+}
+
+/** Two WebSockets, each of which receives what the other sends. One goes into a Response, the other is accepted. */
+declare class WebSocketPair {
+  readonly 0: WebSocket;
+  readonly 1: WebSocket;
+}
+
+interface ResponseInit {
+  /** With status 101: the WebSocket that the client gets. */
+  webSocket?: WebSocket | null;
+}
+
+interface Response {
+  /** What a fetch that asked for an upgrade to websocket opened. */
+  readonly webSocket: WebSocket | null;
+}
+
 /** Rewrites HTML while it streams; see https://developers.cloudflare.com/workers/runtime-apis/html-rewriter/. */
 declare class HTMLRewriter {
   on(selector: string, handlers: HTMLRewriterElementHandlers): this;
