@@ -22,8 +22,8 @@ const sources: Readonly<Record<string, string>> = {
     "const seen = []; async function f(fails) { try { seen.push(await (fails ? Promise.reject(1) : 2)); return 3; } catch (e) { seen.push(await e); return 4; } finally { await seen.push(5); } } export default [await f(true), await f(false), seen];",
   "generators, methods, getters and private members":
     "class A { #x = 1; async #y() { return await this.#x; } async *z() { yield await this.#y(); yield* [await 2]; } static async s() { return new.target ?? (await 3); } } const out = []; const i = new A().z(); let r; while (!(r = await i.next()).done) out.push(r.value); export default [...out, await A.s()];",
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the template is the code's.
   "returns of every kind":
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the template is the code's.
     "const f = [async () => { return }, async () => { return (1, 2) }, async () => { return\n3 }, async (x = 1) => x ? { a: x } : null, async () => `a${await 1}`, async () => async () => 4]; export default [...(await Promise.all(f.slice(0, 5).map((g) => g()))).map((v) => v ?? null), await (await f[5]())()];",
   precedence:
     "const p = Promise.resolve(2); export default [-await p, (await p) ** 2, typeof await p, !await p, await p + await p, (await p)?.toFixed(1), new (await Promise.resolve(Array))(3).length];",
