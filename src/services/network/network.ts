@@ -125,6 +125,12 @@ export class NetworkService implements LinkableService, NetworkHost {
   }
 
   handle(exchange: Exchange): void {
+    // What brings the first exchange has a time limit that loading undici would use up.
+    if (this.#agent === null) setImmediate(() => this.#take(exchange));
+    else this.#take(exchange);
+  }
+
+  #take(exchange: Exchange): void {
     if (exchange.aborted !== null) return;
     this.#traffic.begin();
     const startedAt = this.#context.now();
