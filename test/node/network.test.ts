@@ -4,8 +4,6 @@ import http from "node:http";
 import net, { type AddressInfo } from "node:net";
 import { afterEach, test } from "node:test";
 import zlib from "node:zlib";
-// Loading it takes longer than a Worker may make the host work at once.
-import "undici";
 import { Metrics } from "../../src/observability/traffic.ts";
 import type { ServiceContext } from "../../src/services/context.ts";
 import { NetworkService, networkDefaults } from "../../src/services/network/network.ts";
