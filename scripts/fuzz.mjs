@@ -1,6 +1,7 @@
-// Fuzzes the HTTP/1.1 parsers against llhttp: node scripts/fuzz.mjs [--seconds N] [--seed S]
+// Fuzzes the HTTP/1.1 parsers against llhttp, and WebSocket frames against a plain reading: node scripts/fuzz.mjs [--seconds N] [--seed S]
 import { parseArgs } from "node:util";
 import { Campaign } from "../test/fuzz/campaign.ts";
+import { WebSocketCampaign } from "../test/fuzz/websocket-campaign.ts";
 
 const { values } = parseArgs({
   options: {
@@ -15,7 +16,7 @@ if (!(seconds > 0) || !Number.isInteger(seed)) {
   process.exit(2);
 }
 
-const campaigns = [new Campaign("requests", seed), new Campaign("responses", seed)];
+const campaigns = [new Campaign("requests", seed), new Campaign("responses", seed), new WebSocketCampaign(seed)];
 const end = Date.now() + seconds * 1000;
 try {
   for (const campaign of campaigns) await campaign.replay();

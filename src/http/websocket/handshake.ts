@@ -152,14 +152,13 @@ function openedDeflate(request: HeaderBlock, extensions: string, maxPayload: num
 
 /** RFC 7692 §7.1: what a server must have been asked for to answer with it. */
 function answers(parameters: ExtensionParameters, offer: ExtensionParameters): boolean {
-  if (parameters["client_max_window_bits"] !== undefined && offer["client_max_window_bits"] === undefined)
+  if (parameters.client_max_window_bits !== undefined && offer.client_max_window_bits === undefined)
     return false;
-  const limit = windowBits(offer["server_max_window_bits"]);
-  if (limit > 0 && !(windowBits(parameters["server_max_window_bits"]) <= limit)) return false;
-  if (limit > 0 && parameters["server_max_window_bits"] === undefined) return false;
+  const limit = windowBits(offer.server_max_window_bits);
+  if (limit > 0 && !(windowBits(parameters.server_max_window_bits) <= limit)) return false;
+  if (limit > 0 && parameters.server_max_window_bits === undefined) return false;
   return (
-    offer["server_no_context_takeover"] === undefined ||
-    parameters["server_no_context_takeover"] !== undefined
+    offer.server_no_context_takeover === undefined || parameters.server_no_context_takeover !== undefined
   );
 }
 

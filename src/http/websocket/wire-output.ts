@@ -10,6 +10,9 @@ export interface WireOutputOwner {
   onRefused(error: ProxyError): void;
 }
 
+/** What a piece that waits costs beside its bytes. */
+const pieceBytes = 128;
+
 /** The frames of one side of a WebSocket as a stream of bytes: what the reader does not take yet waits here. */
 export class WireOutput implements BodySource, FrameSink {
   readonly length = -1;
@@ -24,6 +27,11 @@ export class WireOutput implements BodySource, FrameSink {
 
   constructor(owner: WireOutputOwner) {
     this.#owner = owner;
+  }
+
+  /** What waits costs so much memory, in bytes. */
+  get cost(): number {
+    return this.queued + this.#queue.length * pieceBytes;
   }
 
   /** The reader takes no more for now. */
@@ -43,7 +51,8 @@ export class WireOutput implements BodySource, FrameSink {
     if (this.#isOver || this.#ending) return;
     const chunk = typeof data === "string" ? Buffer.from(data) : data;
     if (this.#sink === null || this.#holding) {
-      this.#queue.push(chunk);
+      // A copy of its own: what waits may be a small view of a large buffer, which would stay as long.
+      this.#queue.push(typeof data === "string" ? chunk : new Uint8Array(chunk));
       this.queued += chunk.length;
     } else if (!this.#sink.write(chunk)) this.#holding = true;
     written?.();

@@ -108,7 +108,7 @@ export class WireSocket extends MessageEnd implements ByteStream, StreamSink, Wi
     const size = binary ? message.length : Buffer.byteLength(message);
     const writer = this.#write();
     const output = this.#output;
-    const backlog = output.queued + writer._bufferedBytes;
+    const backlog = output.cost + writer._bufferedBytes;
     if (backlog > 0 && backlog + size > this.#settings.maxBacklogBytes) {
       const text = `cannot send a message: ${backlog} bytes wait for a peer that does not read`;
       const error = new ProxyError("websocket_failed", text);
@@ -255,7 +255,7 @@ export class WireSocket extends MessageEnd implements ByteStream, StreamSink, Wi
     this.#deflateUsed = false;
     if (deflate === null || isUsed || this.#busy || (this.#writer?._bufferedBytes ?? 0) > 0) return;
     const { params } = deflate;
-    if (!params?.["server_no_context_takeover"] || !params["client_no_context_takeover"]) return;
+    if (!params?.server_no_context_takeover || !params.client_no_context_takeover) return;
     if ((this.#reader?._fragmented ?? 0) === 0) deflate.cleanup();
   }
 

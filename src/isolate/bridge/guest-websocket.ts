@@ -114,7 +114,7 @@ export class GuestWebSocket extends MessageEnd {
         this.#sockets.outOfRoom();
         return;
       }
-      this.#pieces.push(bytes);
+      this.#pieces.push(new Uint8Array(bytes));
       this.#piecesSize += bytes.length;
       if ((form & wire.WS_MORE) !== 0) return;
     }
@@ -162,10 +162,18 @@ export class GuestWebSocket extends MessageEnd {
         peer?.abort(error, 1013);
         return true;
       }
-      this.#queue.push(message);
+      this.#queue.push(typeof message === "string" ? message : new Uint8Array(message));
       this.#queued += size;
       this.#full = true;
       return false;
+    }
+    // A wire is held before there is so much; nothing holds another Worker.
+    if (this.inFlight > this.#sockets.maxBacklogBytes && this.peer instanceof GuestWebSocket) {
+      const { peer } = this;
+      const error = new ProxyError("websocket_failed", "cannot send a message: too many wait for the Worker");
+      this.abort(error, ABNORMAL);
+      peer.abort(error, ABNORMAL);
+      return true;
     }
     this.#deliver(message);
     if (this.inFlight < MAX_IN_FLIGHT) return true;

@@ -135,6 +135,10 @@ export class GuestWebSockets {
     return this.#settings.maxMessageBytes;
   }
 
+  get maxBacklogBytes(): number {
+    return this.#settings.maxBacklogBytes;
+  }
+
   /** A fetch was answered with a WebSocket, which waits for what the Worker does with it. */
   opened(fetch: GuestFetch, head: ResponseHead, stream: ByteStream, { deflate, extensions }: Opened): void {
     const session = this.#session;
