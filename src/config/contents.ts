@@ -1,5 +1,6 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import type { KeyObject, X509Certificate } from "node:crypto";
 import { dirname, resolve } from "node:path";
+import { type CertificateFiles, parseCertificate, parseKey } from "./certificates.ts";
 import type { Report } from "./diagnostic.ts";
 import { type ConfigHost, fileReason } from "./host.ts";
 import type { NamedService } from "./kinds.ts";
@@ -7,7 +8,9 @@ import { placeOf } from "./source.ts";
 import type { Environment } from "./substitution.ts";
 import {
   asText,
+  type ConfigNode,
   child,
+  type Entry,
   entries,
   flagOf,
   items,
@@ -28,6 +31,8 @@ const maxData = 16 * 1024 * 1024;
 export class Contents {
   /** Files that belong to the config: a change of one changes the config. */
   readonly files: string[] = [];
+  /** The certificates of sockets. */
+  readonly certificates: CertificateFiles[] = [];
   readonly #environment: Environment;
   readonly #host: ConfigHost;
   readonly #report: Report;
@@ -50,6 +55,43 @@ export class Contents {
       case "external":
         this.#tls(child(service.body.node, "tls"));
         break;
+    }
+  }
+
+  /** The same for a socket. */
+  fillSocket({ key: name, node }: Entry): void {
+    const tls = child(node, "tls");
+    for (const item of items(child(tls, "certificates"))) {
+      const files = this.#pathsOf(name, item);
+      this.#keypair(item);
+      this.#ocsp(textAt(item, "ocsp"));
+      if (files !== null) this.certificates.push(files);
+    }
+    this.#authorities(child(child(tls, "clientCertificates"), "trust"));
+    const ciphers = textAt(tls, "ciphers");
+    if (ciphers !== null) this.#ciphers(ciphers);
+  }
+
+  #pathsOf(socket: string, item: ConfigNode): CertificateFiles | null {
+    const certificate = textAt(item, "certificate");
+    const key = textAt(item, "key");
+    const ocsp = textAt(item, "ocsp");
+    if (certificate === null || key === null) return null;
+    return {
+      socket,
+      certificate: this.#absolute(certificate),
+      key: this.#absolute(key),
+      ocsp: ocsp === null ? null : this.#absolute(ocsp),
+    };
+  }
+
+  #ciphers(node: TextNode): void {
+    if (node.value === "") return;
+    try {
+      process.getBuiltinModule("node:tls").createSecureContext({ ciphers: node.value });
+    } catch {
+      this.#report.error(node.span, `cannot use ciphers ${shown(node)}: OpenSSL knows no such suites`);
+      node.broken = true;
     }
   }
 
@@ -129,12 +171,19 @@ export class Contents {
     this.#check(node, "directory", "serve");
   }
 
-  #tls(tls: ReturnType<typeof child>): void {
-    for (const item of items(child(tls, "trust"))) {
+  #tls(tls: ConfigNode | null): void {
+    this.#authorities(child(tls, "trust"));
+    this.#keypair(child(tls, "keypair"));
+  }
+
+  #authorities(trust: ConfigNode | null): void {
+    for (const item of items(trust)) {
       const node = asText(item);
       if (node !== null) this.#certificate(node);
     }
-    const keypair = child(tls, "keypair");
+  }
+
+  #keypair(keypair: ConfigNode | null): void {
     const certificateNode = textAt(keypair, "certificate");
     const keyNode = textAt(keypair, "key");
     const certificate = certificateNode === null ? null : this.#certificate(certificateNode);
@@ -153,19 +202,31 @@ export class Contents {
     }
   }
 
+  #ocsp(node: TextNode | null): void {
+    if (node === null) return;
+    const bytes = this.#read(node, "read");
+    if (bytes === null) node.broken = true;
+    // An OCSPResponse is a SEQUENCE (RFC 6960 §4.2.1).
+    else if (bytes[0] === 0x30) node.value = Buffer.from(bytes).toString("base64");
+    else {
+      this.#report.error(node.span, `cannot use OCSP response ${shown(node)}: the file holds none in DER`);
+      node.broken = true;
+    }
+  }
+
   /** Reads a PEM file into the node; the first certificate in it, or null when there is none. */
   #certificate(node: TextNode): X509Certificate | null {
     const pem = this.#text(node);
     if (pem === null) return null;
     try {
-      const certificate = new X509Certificate(pem);
+      const certificate = parseCertificate(pem);
       if (certificate.validToDate.getTime() < this.#host.now().getTime()) {
         this.#report.warning(node.span, `certificate ${shown(node)} has expired, on ${certificate.validTo}`);
       }
       node.value = pem;
       return certificate;
-    } catch {
-      this.#report.error(node.span, `cannot use certificate ${shown(node)}: the file holds none in PEM`);
+    } catch (error) {
+      this.#report.error(node.span, `cannot use certificate ${shown(node)}: ${(error as Error).message}`);
       node.broken = true;
       return null;
     }
@@ -175,14 +236,11 @@ export class Contents {
     const pem = this.#text(node);
     if (pem === null) return null;
     try {
-      const key = createPrivateKey(pem);
+      const key = parseKey(pem);
       node.value = pem;
       return key;
     } catch (error) {
-      const encrypted =
-        (error as { code?: unknown } | null)?.code === "ERR_MISSING_PASSPHRASE" || pem.includes("ENCRYPTED");
-      const reason = encrypted ? "it is encrypted" : "the file holds none in PEM";
-      this.#report.error(node.span, `cannot use key ${shown(node)}: ${reason}`);
+      this.#report.error(node.span, `cannot use key ${shown(node)}: ${(error as Error).message}`);
       node.broken = true;
       return null;
     }

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { checkAddresses } from "./addresses.ts";
+import type { CertificateFiles } from "./certificates.ts";
 import { Contents } from "./contents.ts";
 import { type Diagnostic, Report } from "./diagnostic.ts";
 import { type ConfigHost, machine } from "./host.ts";
@@ -13,6 +14,7 @@ import type { ProxyConfig } from "./schema/proxy.ts";
 import { type WorkerConfig, worker } from "./schema/worker.ts";
 import { check, validate } from "./shape.ts";
 import type { Environment } from "./substitution.ts";
+import { child, entries } from "./tree.ts";
 import { checkCompatibility } from "./workers.ts";
 
 export interface LoadedConfig {
@@ -24,6 +26,8 @@ export interface LoadedConfig {
   readonly files: readonly string[];
   /** The Workers that are right in themselves, also when the config is not: so that they can be compiled in the same run. */
   readonly workers: ReadonlyArray<readonly [name: string, config: WorkerConfig]>;
+  /** Where the certificates of sockets come from, in the order of each socket's config. */
+  readonly certificates: readonly CertificateFiles[];
 }
 
 /**
@@ -49,6 +53,7 @@ export function loadConfig(
     if (service.kind === "network") checkNetwork(service, report);
     if (service.kind === "router") checkRouter(service, report);
   }
+  for (const socket of entries(child(root, "sockets"))) contents.fillSocket(socket);
   const config = validate(root, incomplete, report);
   const valid = config !== null && !report.hasErrors;
   const workers = valid ? workersOf(config) : soundWorkers(services);
@@ -58,6 +63,7 @@ export function loadConfig(
     diagnostics: report.sorted(files),
     files: [...files, ...contents.files],
     workers,
+    certificates: contents.certificates,
   };
 }
 

@@ -12,6 +12,20 @@ export interface ClientFacts {
   readonly secure: boolean;
   /** As in `request.cf.httpProtocol`, for example `HTTP/1.1`. */
   readonly httpVersion: string;
+  /** Absent or null on a connection without TLS. */
+  readonly tls?: TlsFacts | null;
+}
+
+/** What the handshake of a connection told. */
+export interface TlsFacts {
+  /** As in `request.cf.tlsVersion`: `TLSv1.3`. */
+  readonly version: string;
+  /** As in `request.cf.tlsCipher`: `TLS_AES_128_GCM_SHA256`. */
+  readonly cipher: string;
+  /** The members of `request.cf` that come from TLS, as a JSON object. */
+  readonly cf: string;
+  /** The client's certificate if it was verified, as in Client-Cert (RFC 9440 §2.2); empty otherwise. */
+  readonly clientCertificate: string;
 }
 
 /** The writing half of a stream. A body's sink is made for its source; this one meets its source later. */

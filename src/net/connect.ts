@@ -17,6 +17,35 @@ export interface ConnectTls {
   readonly keypair: { readonly certificate: string; readonly key: string } | null;
   /** Protocols to offer, for example `http/1.1`; empty offers none. */
   readonly alpn: readonly string[];
+  /** TLS 1.2 without it. */
+  readonly minVersion?: "TLSv1.2" | "TLSv1.3";
+}
+
+/** What connections with the same settings share. */
+class TlsMemory {
+  /** Certificates and keys, parsed once: it takes a millisecond and more. */
+  readonly context: tls.SecureContext;
+  /** Of the last handshake, to shorten the next one. A server that does not want it shakes hands in full. */
+  session: Buffer | null = null;
+
+  constructor({ trust, keypair, minVersion }: ConnectTls) {
+    this.context = loadTls().createSecureContext({
+      minVersion: minVersion ?? "TLSv1.2",
+      ...(trust.length > 0 ? { ca: [...trust] } : {}),
+      ...(keypair === null ? {} : { cert: keypair.certificate, key: keypair.key }),
+    });
+  }
+}
+
+const memories: WeakMap<ConnectTls, TlsMemory> = new WeakMap();
+
+function memoryOf(secure: ConnectTls): TlsMemory {
+  let memory = memories.get(secure);
+  if (memory === undefined) {
+    memory = new TlsMemory(secure);
+    memories.set(secure, memory);
+  }
+  return memory;
 }
 
 /**
@@ -27,21 +56,22 @@ export function openTransport(owner: TransportOwner, address: Address, secure: C
   const where = connectOptions(address);
   if (secure === null) return Transport.connect(owner, where);
   const { checkServerIdentity, connect } = loadTls();
+  const memory = memoryOf(secure);
   const options: tls.ConnectionOptions = {
     ...where,
-    minVersion: "TLSv1.2",
+    secureContext: memory.context,
     // An IP address is no server name (RFC 6066 §3); the certificate is checked against `host` either way.
     servername: isIP(secure.host) === 0 ? secure.host : "",
     checkServerIdentity: (_, certificate) => checkServerIdentity(secure.host, certificate),
     rejectUnauthorized: true,
   };
-  if (secure.trust.length > 0) options.ca = [...secure.trust];
   if (secure.alpn.length > 0) options.ALPNProtocols = [...secure.alpn];
-  if (secure.keypair !== null) {
-    options.cert = secure.keypair.certificate;
-    options.key = secure.keypair.key;
-  }
-  return Transport.wrap(owner, connect(options), "secureConnect");
+  if (memory.session !== null) options.session = memory.session;
+  const socket = connect(options);
+  socket.on("session", (session) => {
+    memory.session = session;
+  });
+  return Transport.wrap(owner, socket, "secureConnect");
 }
 
 /** Node's TLS takes 10 ms to load, for which a shard without TLS upstreams does not wait. */

@@ -72,6 +72,24 @@ export const catalog: readonly MetricEntry[] = [
     help: "Connections to upstreams; state is open (all of them) or idle, where the service tells",
   },
   {
+    name: "sluice_tls_handshakes_total",
+    type: "counter",
+    labels: ["socket", "version", "resumed"],
+    help: "TLS handshakes of clients that came to their end; resumed ones are yes or no",
+  },
+  {
+    name: "sluice_tls_handshake_failures_total",
+    type: "counter",
+    labels: ["socket", "reason"],
+    help: "TLS handshakes that failed; reason is timeout, closed, certificate, protocol or busy (too many connections)",
+  },
+  {
+    name: "sluice_tls_handshakes_pending",
+    type: "gauge",
+    labels: ["socket"],
+    help: "TLS handshakes in progress",
+  },
+  {
     name: "sluice_isolate_cold_starts_total",
     type: "counter",
     labels: ["worker"],

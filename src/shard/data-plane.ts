@@ -9,7 +9,7 @@ import { type SpareIsolates, spareIsolatesOf } from "../services/worker/spare-is
 import { WorkerService } from "../services/worker/worker.ts";
 import { GcPauses } from "./gc-pauses.ts";
 import { ShardIsolates } from "./isolates.ts";
-import type { ShardInit, TestResult } from "./protocol.ts";
+import type { ShardInit, TestResult, TlsChange } from "./protocol.ts";
 import { ShardSocket } from "./shard-socket.ts";
 
 /** Workers that are started before the shard takes connections: so many take some 100 ms and 100 MB. */
@@ -47,8 +47,11 @@ export class DataPlane {
       if (config === undefined) {
         throw new Error(`cannot find socket "${name}": it is not part of the revision`);
       }
-      this.#sockets.push(new ShardSocket(name, fd, config, this.#resolve(config.service), context));
+      this.#sockets.push(
+        new ShardSocket(name, fd, config, this.#resolve(config.service), context, init.tls.ticketKeys),
+      );
     }
+    this.changeTls({ type: "tls", certificates: init.tls.certificates });
   }
 
   /**
@@ -105,6 +108,15 @@ export class DataPlane {
     this.#spares.close();
     this.#gcPauses.close();
     await this.#isolates.close();
+  }
+
+  /** Other certificates, or other keys of session tickets, for new connections. */
+  changeTls({ ticketKeys, certificates }: TlsChange): void {
+    for (const socket of this.#sockets) {
+      const own = certificates?.[socket.name];
+      if (own !== undefined) socket.useCertificates(own);
+      if (ticketKeys !== undefined) socket.useTicketKeys(ticketKeys);
+    }
   }
 
   setQuarantined(workers: readonly string[]): void {

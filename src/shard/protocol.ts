@@ -2,6 +2,7 @@ import type { ProxyConfig } from "../config/schema/proxy.ts";
 import type { CompiledWorker, RuntimeScript } from "../isolate/environment.ts";
 import type { LogSettings } from "../observability/process-log.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
+import type { ServedKeypair } from "../tls/acceptor.ts";
 
 /** All that a shard needs to build its data plane, after its sockets have come. It reads no config file by itself. */
 export interface ShardInit {
@@ -18,6 +19,15 @@ export interface ShardInit {
   readonly reportFd: number;
   /** Where the watchdog notes which Worker runs, for the time after a crash; null where no such file can be had. */
   readonly blackBoxFd: number | null;
+  readonly tls: TlsHandover;
+}
+
+/** What the supervisor keeps of TLS, for all shards alike. */
+export interface TlsHandover {
+  /** 48 bytes, for session tickets. */
+  readonly ticketKeys: Uint8Array;
+  /** By socket, in place of those in the config: their files have changed since. */
+  readonly certificates: Readonly<Record<string, readonly ServedKeypair[]>>;
 }
 
 export type ToShard =
@@ -35,8 +45,14 @@ export type ToShard =
   | { readonly type: "test"; readonly filter: string | null }
   /** The Workers that are not to be run for now; replaces what was said before. */
   | { readonly type: "quarantine"; readonly workers: readonly string[] }
+  | TlsChange
   /** Stop accepting, finish the exchanges, exit. @see ShardDrain */
   | ShardDrain;
+
+/** What is given is used from now on, for new connections. */
+export interface TlsChange extends Partial<TlsHandover> {
+  readonly type: "tls";
+}
 
 export interface ShardDrain {
   readonly type: "drain";

@@ -49,6 +49,9 @@ export class Shard {
       case "quarantine":
         this.#plane?.setQuarantined(order.workers);
         return;
+      case "tls":
+        this.#plane?.changeTls(order);
+        return;
       case "drain":
         void this.#drain(order.graceMs, order.isLast);
         return;

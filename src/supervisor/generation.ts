@@ -1,6 +1,6 @@
 import type { LogSettings } from "../observability/process-log.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
-import type { ShardFailure } from "../shard/protocol.ts";
+import type { ShardFailure, TlsChange, TlsHandover } from "../shard/protocol.ts";
 import { Backoff } from "./backoff.ts";
 import type { OpenSocket } from "./listening-sockets.ts";
 import type { Revision } from "./revision.ts";
@@ -25,6 +25,7 @@ export interface GenerationHost {
   /** A process that was started ahead, once. */
   takeSpare(): ShardProcess | null;
   quarantined(): readonly string[];
+  tlsOf(revision: Revision): TlsHandover;
   onSnapshot(shard: number, snapshot: MetricsSnapshot): void;
   /** A shard is gone. @param restartMs when its successor starts, or -1 when there is none */
   onShardGone(generation: Generation, shard: ShardProcess, death: ShardDeath, restartMs: number): void;
@@ -166,6 +167,10 @@ export class Generation implements ShardObserver {
     for (const shard of this.shards) shard.send({ type: "quarantine", workers });
   }
 
+  sendTls(change: TlsChange): void {
+    for (const shard of this.shards) shard.send(change);
+  }
+
   onReady(shard: ShardProcess): void {
     const slot = this.#slotOf(shard);
     if (slot === undefined) return;
@@ -230,6 +235,7 @@ export class Generation implements ShardObserver {
           runtime,
           quarantined: host.quarantined(),
           log: this.#log,
+          tls: host.tlsOf(this.revision),
         },
       },
       this,

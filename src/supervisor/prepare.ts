@@ -43,7 +43,12 @@ export async function prepareRevision(source: ConfigSource): Promise<Prepared> {
   const script = await runtime;
   if (config === null || workers.length < bundles.length) return { revision: null, diagnostics, files };
   const shards = config.shards === "auto" ? availableParallelism() : config.shards;
-  return { revision: { config, workers, runtime: script, files, shards }, diagnostics, files };
+  const { certificates } = loaded;
+  return {
+    revision: { config, workers, runtime: script, files, certificates, shards },
+    diagnostics,
+    files,
+  };
 }
 
 const noRuntime = Promise.resolve({ code: "", parts: {} });

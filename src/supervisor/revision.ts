@@ -1,3 +1,4 @@
+import type { CertificateFiles } from "../config/certificates.ts";
 import type { ProxyConfig } from "../config/schema/proxy.ts";
 import type { CompiledWorker, RuntimeScript } from "../isolate/environment.ts";
 
@@ -9,6 +10,8 @@ export interface Revision {
   readonly runtime: RuntimeScript;
   /** Absolute paths of all files that it was made of, for `--watch`. */
   readonly files: readonly string[];
+  /** Where the certificates of its sockets come from. */
+  readonly certificates: readonly CertificateFiles[];
   /** How many shards run it. */
   readonly shards: number;
 }

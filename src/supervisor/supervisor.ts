@@ -1,9 +1,11 @@
 import type { Diagnostic } from "../config/diagnostic.ts";
 import type { ProxyConfig } from "../config/schema/proxy.ts";
-import type { LogLevel } from "../observability/log.ts";
+import type { LogFields, LogLevel } from "../observability/log.ts";
 import { chooseLogSettings, type LogSettings, ProcessLog } from "../observability/process-log.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
+import type { TlsChange, TlsHandover } from "../shard/protocol.ts";
 import type { AdminServer } from "./admin.ts";
+import { CertificateKeeper, type KeeperHost } from "./certificate-keeper.ts";
 import { describeDeath, Generation, GenerationError, type GenerationHost } from "./generation.ts";
 import { ListenError, ListeningSockets, type OpenSocket } from "./listening-sockets.ts";
 import type { MetricsPage } from "./metrics-page.ts";
@@ -49,13 +51,14 @@ const longestGraceMs = 1_000;
 const maxDraining = 4;
 
 /** Owns the listening sockets, the generations of shards, and the admin endpoint. Parses nothing from a client. */
-export class Supervisor implements GenerationHost {
+export class Supervisor implements GenerationHost, KeeperHost {
   readonly program: ShardProgram;
   readonly now: () => number;
   readonly #options: SupervisorOptions;
   readonly #sockets: ListeningSockets;
   readonly #metrics: SupervisorMetrics = new SupervisorMetrics();
   readonly #quarantine: Quarantine;
+  readonly #certificates: CertificateKeeper = new CertificateKeeper(this);
   readonly #watcher: FileWatcher | null;
   readonly #draining: Map<Generation, Promise<unknown>> = new Map();
   #log: ProcessLog | null = null;
@@ -191,6 +194,16 @@ export class Supervisor implements GenerationHost {
     return this.#quarantine.current();
   }
 
+  tlsOf(revision: Revision): TlsHandover {
+    return this.#certificates.handover(revision);
+  }
+
+  onTlsChange(change: TlsChange): void {
+    this.#current?.sendTls(change);
+    // Keys of tickets hold for whoever asks next; the files of another revision are its own.
+    if (change.ticketKeys !== undefined) this.#next?.sendTls(change);
+  }
+
   onSnapshot(shard: number, snapshot: MetricsSnapshot): void {
     this.#metrics.update(shard, snapshot);
   }
@@ -204,7 +217,7 @@ export class Supervisor implements GenerationHost {
         death.code !== 0 &&
         generation !== this.#next
       ) {
-        this.#event("warn", "shard.killed", `a shard ended before it had drained: ${describeDeath(death)}`, {
+        this.event("warn", "shard.killed", `a shard ended before it had drained: ${describeDeath(death)}`, {
           generation: generation.number,
           pid: shard.pid,
         });
@@ -213,7 +226,7 @@ export class Supervisor implements GenerationHost {
     }
     this.#metrics.restarted(death.cause);
     const again = restartMs === 0 ? "starting another" : `starting another in ${restartMs} ms`;
-    this.#event("error", "shard.died", `a shard died: ${describeDeath(death)}; ${again}`, {
+    this.event("error", "shard.died", `a shard died: ${describeDeath(death)}; ${again}`, {
       generation: generation.number,
       pid: shard.pid,
       cause: death.cause,
@@ -225,7 +238,7 @@ export class Supervisor implements GenerationHost {
   }
 
   onShardFailed(generation: Generation, text: string): void {
-    this.#event("error", "shard.failed", text, { generation: generation.number });
+    this.event("error", "shard.failed", text, { generation: generation.number });
   }
 
   async #reloadUntilSteady(cause: string): Promise<boolean> {
@@ -253,7 +266,7 @@ export class Supervisor implements GenerationHost {
       this.#sockets.closeOthers(old.revision.config.sockets);
       this.#metrics.reloaded("failed");
       const reason = error instanceof Error ? error.message : String(error);
-      this.#event("error", "reload.failed", `cannot reload (${cause}): ${reason}; the running config stays`, {
+      this.event("error", "reload.failed", `cannot reload (${cause}): ${reason}; the running config stays`, {
         generation: old.number,
       });
       // The files of both: the next save may mend the new one, or take it back.
@@ -261,7 +274,7 @@ export class Supervisor implements GenerationHost {
       return false;
     }
     this.#metrics.reloaded("ok");
-    this.#event("info", "reload.done", `reloaded (${cause})`, { generation: this.#current?.number });
+    this.event("info", "reload.done", `reloaded (${cause})`, { generation: this.#current?.number });
     this.#watcher?.watch(this.#current?.revision.files ?? []);
     return true;
   }
@@ -305,6 +318,7 @@ export class Supervisor implements GenerationHost {
       await generation.listen();
       this.#metrics.learn(revision);
       this.#current = generation;
+      this.#certificates.adopt(revision);
     } catch (error) {
       generation.kill();
       throw error;
@@ -321,7 +335,7 @@ export class Supervisor implements GenerationHost {
     const ended = generation.drain(grace, timeout, this.#stopping).then((killed) => {
       this.#draining.delete(generation);
       if (killed === 0) return;
-      this.#event(
+      this.event(
         "warn",
         "drain.timeout",
         `${killed} shards had not finished within drainTimeout, and were killed`,
@@ -343,7 +357,10 @@ export class Supervisor implements GenerationHost {
   #announce(sockets: readonly OpenSocket[], config: ProxyConfig): void {
     for (const { name, shown } of sockets) {
       const target = config.sockets[name]?.service.name;
-      const url = shown.includes(":/") || shown.startsWith("unix-") ? shown : `http://${shown}`;
+      const url =
+        shown.includes(":/") || shown.startsWith("unix-")
+          ? shown
+          : `${config.sockets[name]?.tls === undefined ? "http" : "https"}://${shown}`;
       this.#log?.say(`listening on ${url} (${name} → ${target})`);
     }
   }
@@ -364,7 +381,7 @@ export class Supervisor implements GenerationHost {
     const termMs = this.#quarantine.strike(worker);
     if (termMs === 0) return;
     this.#metrics.quarantined(worker);
-    this.#event(
+    this.event(
       "error",
       "worker.quarantined",
       `Worker "${worker}" ends shards, and is not run for ${termMs / 1000} s`,
@@ -394,18 +411,14 @@ export class Supervisor implements GenerationHost {
     this.#sendQuarantine();
   }
 
-  #event(
-    level: LogLevel,
-    event: string,
-    message: string,
-    fields: Readonly<Record<string, string | number | null | undefined>>,
-  ): void {
+  event(level: LogLevel, event: string, message: string, fields: LogFields): void {
     this.#log?.logger.log(level, event, message, fields);
   }
 
   #closeAll(): void {
     clearInterval(this.#collector);
     clearTimeout(this.#release);
+    this.#certificates.close();
     this.#watcher?.close();
     this.#admin?.close();
     this.#sockets.closeAll();

@@ -3,6 +3,9 @@ import type { TestResult } from "../shard/protocol.ts";
 import type { Revision } from "./revision.ts";
 import { ShardProcess, type ShardProgram } from "./shard-process.ts";
 
+/** No socket is opened, so there is nothing to encrypt. */
+const noTls = { ticketKeys: new Uint8Array(48), certificates: {} };
+
 /**
  * Runs the `test` handlers of a revision's Workers in a shard of their own, which opens no socket.
  *
@@ -20,7 +23,10 @@ export function runTests(
     let results: readonly TestResult[] | null = null;
     const { config, workers, runtime } = revision;
     shard.begin(
-      { init: { generation: 1, shard: 0, config, workers, runtime, quarantined: [], log }, sockets: [] },
+      {
+        init: { generation: 1, shard: 0, config, workers, runtime, quarantined: [], log, tls: noTls },
+        sockets: [],
+      },
       {
         onReady: () => shard.send({ type: "test", filter }),
         onListening() {},

@@ -15,7 +15,7 @@ import { webSocketOutSizes } from "./websocket-ops.ts";
 
 /** handler, lenEntrypoint, lenProps: makes a pair of entrypoint and props known, before its first use. */
 export const IN_HANDLER = 1;
-/** exchange, handler, event (0: fetch, 1: test), httpVersion (10, 11, 20), body (0: none), bodyLength (-1: unknown), clientPort, secure, lenMethod, lenUrl, lenHeaders, lenClientAddress */
+/** exchange, handler, event (0: fetch, 1: test), httpVersion (10, 11, 20), body (0: none), bodyLength (-1: unknown), clientPort, secure, lenMethod, lenUrl, lenHeaders, lenClientAddress, lenTls (JSON of what request.cf has from TLS) */
 export const IN_REQUEST = 2;
 /** exchange, handler, body, clientPort, lenTarget, lenClientAddress: a tunnel is asked for. */
 export const IN_CONNECT = 3;

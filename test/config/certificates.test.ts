@@ -75,6 +75,7 @@ describe("the TLS settings of an external", () => {
       trust: [good.certificate],
       keypair: { certificate: good.certificate, key: good.key },
       certificateHost: "a.b",
+      minVersion: "TLSv1.2",
     });
     assert.ok(read.includes("/config/good.key"));
   });

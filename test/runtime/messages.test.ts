@@ -24,7 +24,7 @@ before(async () => {
     };
     globalThis.makeRequest = (body = null, method = "POST") => web.requestFromHost({
       method, url: "http://example.com/p?q", headers: "X-A: 1\\r\\nContent-Type: text/plain\\r\\n", body,
-      clientAddress: "192.0.2.1", clientPort: 5, secure: false, httpVersion: 11,
+      clientAddress: "192.0.2.1", tls: "", clientPort: 5, secure: false, httpVersion: 11,
       onSignal(abort) { globalThis.abortClient = abort; },
     });
     globalThis.makeResponse = (body = null, status = 200) => web.responseFromHost({

@@ -10,6 +10,7 @@ import {
   oneOf,
   text,
 } from "./common.ts";
+import { externalTls } from "./tls.ts";
 import { type WorkerConfig, worker } from "./worker.ts";
 
 export const external = z
@@ -45,42 +46,10 @@ export const external = z
       })
       .meta({ id: "ExternalHttp", title: "HTTP to a server", description: "How the server is spoken to." })
       .prefault({}),
-    tls: z
-      .strictObject({
-        trust: z
-          .array(text)
-          .default([])
-          .meta({
-            description:
-              "PEM files of the authorities that may vouch for the server; they replace the public ones. Empty means the public ones.",
-            examples: [["./ca.pem"]],
-          }),
-        certificateHost: text.optional().meta({
-          description:
-            "The name that the server's certificate must have, when it is another than the address's host.",
-          examples: ["app.internal"],
-        }),
-        keypair: z
-          .strictObject({
-            certificate: text.meta({
-              description: "PEM file of the certificate, with those between it and the authority after it.",
-              examples: ["./client.pem"],
-            }),
-            key: text.meta({
-              description: "PEM file of its private key, not encrypted.",
-              examples: ["./client.key"],
-            }),
-          })
-          .meta({ id: "Keypair", title: "Keypair" })
-          .optional()
-          .meta({ description: "The certificate that Sluice shows to the server, where it asks for one." }),
-      })
-      .meta({ id: "ExternalTls", title: "TLS to a server" })
-      .optional()
-      .meta({
-        description:
-          "Speaks TLS to the server and verifies its certificate, always. `{}` is enough for a public server.",
-      }),
+    tls: externalTls.optional().meta({
+      description:
+        "Speaks TLS to the server and verifies its certificate, always. `{}` is enough for a public server.",
+    }),
     tcp: z
       .strictObject({})
       .meta({ id: "ExternalTcp", title: "Byte stream", description: "Takes no keys." })

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { address, designator, duration, headerEdits, headerName, httpStyle, size } from "./common.ts";
+import { socketTls } from "./tls.ts";
 
 export const socketTimeouts = z
   .strictObject({
@@ -105,6 +106,7 @@ export const socket = z
     }),
     service: designator.meta({ description: "Who answers the requests that arrive.", examples: ["gateway"] }),
     http: socketHttp.prefault({}),
+    tls: socketTls.optional(),
   })
   .meta({
     id: "Socket",

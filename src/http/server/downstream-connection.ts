@@ -3,7 +3,7 @@ import { MessagePump, type PumpOwner } from "../../net/message-pump.ts";
 import { join, TransportStream } from "../../net/stream.ts";
 import type { TimerOwner } from "../../net/timer-wheel.ts";
 import type { Transport, TransportOwner } from "../../net/transport.ts";
-import type { ByteStream } from "../exchange.ts";
+import type { ByteStream, TlsFacts } from "../exchange.ts";
 import { END } from "../http1/events.ts";
 import { RequestParser } from "../http1/request-parser.ts";
 import { BodyClock } from "./body-clock.ts";
@@ -60,13 +60,14 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
   #headBegun = false;
   #probes = 0;
 
-  constructor(server: HttpServer, open: (owner: TransportOwner) => Transport) {
+  /** @param tls null on a connection without it */
+  constructor(server: HttpServer, open: (owner: TransportOwner) => Transport, tls: TlsFacts | null) {
     this.server = server;
-    this.#parser = new RequestParser(server.parserLimits);
+    this.#parser = new RequestParser(server.parserLimits, tls === null ? "http" : "https");
     this.#pump = new MessagePump(this, this.#parser);
     this.#clock = new ConnectionClock(server.wheel, this);
     this.transport = open(this);
-    this.#client = new ClientIdentity(this.transport.socket, server.name, false);
+    this.#client = new ClientIdentity(this.transport.socket, server.name, tls);
     this.#headBegun = true;
     this.#clock.awaitFor(server.config.timeouts.head);
   }

@@ -1,4 +1,5 @@
 import type * as net from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { SocketConfig } from "../../config/schema/socket.ts";
 import { newErrorId } from "../../errors/error-id.ts";
 import type { ProxyError } from "../../errors/proxy-error.ts";
@@ -7,6 +8,7 @@ import { Transport } from "../../net/transport.ts";
 import type { Logger } from "../../observability/log.ts";
 import type { Metrics, Traffic } from "../../observability/traffic.ts";
 import type { Service } from "../../services/service.ts";
+import type { TlsFacts } from "../exchange.ts";
 import { HeaderEditor } from "../header-edits.ts";
 import type { ParserLimits } from "../http1/events.ts";
 import { HttpDate } from "../http1/http-date.ts";
@@ -44,6 +46,7 @@ export class HttpServer {
   exchanges = 0;
   readonly #connections: Set<DownstreamConnection> = new Set();
   #drained: (() => void) | null = null;
+  #graceMs = 0;
 
   /** @throws TypeError when the configured header edits cannot be written. */
   constructor(name: string, config: SocketConfig["http"], service: Service, context: ServerContext) {
@@ -76,7 +79,19 @@ export class HttpServer {
       this.#turnAway(socket);
       return;
     }
-    this.#connections.add(new DownstreamConnection(this, (owner) => Transport.accepted(owner, socket)));
+    this.#connections.add(new DownstreamConnection(this, (owner) => Transport.accepted(owner, socket), null));
+  }
+
+  /** One connection more would be too many. @param pending connections that are not handed over yet */
+  full(pending: number): boolean {
+    return this.#connections.size + pending >= this.config.limits.connections;
+  }
+
+  /** Serves a connection that has come through its handshake. */
+  onSecure(socket: TLSSocket, facts: TlsFacts): void {
+    const connection = new DownstreamConnection(this, (owner) => Transport.wrap(owner, socket), facts);
+    this.#connections.add(connection);
+    if (this.draining) connection.drain(this.#graceMs);
   }
 
   /** A connection is closed. */
@@ -95,6 +110,7 @@ export class HttpServer {
    */
   drain(graceMs: number, done: () => void): void {
     this.draining = true;
+    this.#graceMs = graceMs;
     this.#drained = done;
     for (const connection of [...this.#connections]) connection.drain(graceMs);
     this.#tellDrained();

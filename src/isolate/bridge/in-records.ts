@@ -32,7 +32,7 @@ export function writeRequest(
   if (body !== 0 && length >= 0) headers = `Content-Length: ${length}\r\n${headers}`;
   if (request.upgrade !== "") headers = `Connection: Upgrade\r\nUpgrade: ${request.upgrade}\r\n${headers}`;
   if (request.authority !== "") headers = `Host: ${request.authority}\r\n${headers}`;
-  const at = inbox.begin(wire.IN_REQUEST, 12, id);
+  const at = inbox.begin(wire.IN_REQUEST, 13, id);
   const { ints } = inbox;
   ints[at] = id;
   ints[at + 1] = handler;
@@ -46,6 +46,8 @@ export function writeRequest(
   ints[at + 9] = inbox.text(guestUrl(request));
   ints[at + 10] = inbox.text(headers);
   ints[at + 11] = inbox.text(client.address);
+  const tls = client.tls ?? null;
+  ints[at + 12] = tls === null ? 0 : inbox.text(tls.cf);
 }
 
 /** Writes a tunnel as the guest's `connect` handler sees it. @param body the handle of what the client sends */

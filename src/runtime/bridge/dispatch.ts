@@ -175,7 +175,7 @@ export class Dispatcher {
       }
       case wire.IN_REQUEST:
         this.#request(ints, at + 1);
-        return at + 13;
+        return at + 14;
       case wire.IN_CONNECT:
         this.#connect(ints, at + 1);
         return at + 7;
@@ -268,6 +268,7 @@ export class Dispatcher {
       headers,
       body,
       clientAddress: this.#piece(ints[at + 11] as number),
+      tls: this.#piece(ints[at + 12] as number),
       clientPort: ints[at + 6] as number,
       secure: ints[at + 7] === 1,
       httpVersion: ints[at + 3] as number,

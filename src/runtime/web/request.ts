@@ -15,7 +15,7 @@ import {
   type HeadersInit,
   toBlock,
 } from "./headers.ts";
-import { StringIndexOf, StringToUpperCase } from "./primordials.ts";
+import { JSONParse, StringIndexOf, StringToUpperCase } from "./primordials.ts";
 import type { ReadableStream } from "./streams/readable-stream.ts";
 import { parseUrl } from "./url-record.ts";
 import { defineInterface, internal, isObject, quote, requireArguments, toUSVString } from "./webidl.ts";
@@ -50,6 +50,8 @@ export interface HostRequestFields {
   /** IP address, empty for a unix socket. */
   readonly clientAddress: string;
   readonly clientPort: number;
+  /** JSON of the members of `cf` that come from TLS; empty without it. */
+  readonly tls: string;
   readonly secure: boolean;
   /** 10, 11 or 20. */
   readonly httpVersion: number;
@@ -80,13 +82,15 @@ class RequestContext {
 
   /** One object for all copies of the request, as in workerd. */
   cf(): unknown {
-    const { clientAddress, clientPort, secure, httpVersion } = this.#fields;
-    this.#cf ??= {
+    if (this.#cf !== null) return this.#cf;
+    const { clientAddress, clientPort, secure, httpVersion, tls } = this.#fields;
+    const cf = {
       httpProtocol: httpVersion === 20 ? "HTTP/2" : httpVersion === 10 ? "HTTP/1.0" : "HTTP/1.1",
       clientAddress,
       clientPort,
       secure,
     };
+    this.#cf = tls === "" ? cf : { ...cf, ...(JSONParse(tls) as object) };
     return this.#cf;
   }
 }

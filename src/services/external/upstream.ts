@@ -42,6 +42,7 @@ export class Upstream {
             trust: tls.trust,
             host: tls.certificateHost ?? (this.address.kind === "tcp" ? this.address.host : "localhost"),
             keypair: tls.keypair ?? null,
+            minVersion: tls.minVersion,
             alpn: config.tcp === undefined ? ["http/1.1"] : [],
           };
   }

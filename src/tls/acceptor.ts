@@ -1,0 +1,242 @@
+import { createHash, type X509Certificate } from "node:crypto";
+import type { Socket } from "node:net";
+import type { SecureContext, SecureContextOptions, Server, TLSSocket, TlsOptions } from "node:tls";
+import type { SocketTlsConfig } from "../config/schema/tls.ts";
+import type { TlsFacts } from "../http/exchange.ts";
+import { loadTls } from "../net/connect.ts";
+import type { Logger } from "../observability/log.ts";
+import { metricKey } from "../observability/metric-key.ts";
+import type { Gauges } from "../observability/traffic.ts";
+import { leafOf, namesOf } from "./certificate.ts";
+import { tlsFacts } from "./client-auth.ts";
+import { ServerNames } from "./server-names.ts";
+
+/** A certificate that is shown to clients; see config/certificates.ts. */
+export interface ServedKeypair {
+  /** PEM. */
+  readonly certificate: string;
+  /** PEM. */
+  readonly key: string;
+  /** An OCSP response in DER, as base64. */
+  readonly ocsp?: string | undefined;
+}
+
+/** Takes what comes out of handshakes. */
+export interface AcceptorOwner {
+  /** One connection more would be too many. @param pending handshakes that go on */
+  full(pending: number): boolean;
+  onSecure(socket: TLSSocket, facts: TlsFacts): void;
+}
+
+/** What an acceptor needs of its shard. */
+export interface AcceptorContext {
+  readonly log: Logger;
+  readonly gauges: Gauges;
+}
+
+/** A response that is stapled, with the certificate that it is for. */
+interface Staple {
+  readonly leaf: X509Certificate;
+  readonly response: Buffer;
+}
+
+/** Longer than any handshake; Node.js takes 0 for its own default. */
+const NEVER = 2 ** 31 - 1;
+
+/**
+ * The TLS of one socket: it takes accepted connections, and hands those over that have come through the handshake. What
+ * fails is closed, counted and told in the log at `debug`, since every scanner on the internet fails.
+ */
+export class TlsAcceptor {
+  readonly #name: string;
+  readonly #config: SocketTlsConfig;
+  readonly #context: AcceptorContext;
+  readonly #owner: AcceptorOwner;
+  readonly #server: Server;
+  readonly #pending: Set<Socket> = new Set();
+  #names: ServerNames<SecureContext> = new ServerNames();
+  #staples: Staple[] = [];
+  #idle: (() => void) | null = null;
+
+  /**
+   * @param name of the socket in the config
+   * @param ticketKeys 48 bytes, which all shards share: a session begun with one is resumed by another
+   * @throws Error when OpenSSL does not take a certificate
+   */
+  constructor(
+    name: string,
+    config: SocketTlsConfig,
+    ticketKeys: Uint8Array,
+    context: AcceptorContext,
+    owner: AcceptorOwner,
+  ) {
+    this.#name = name;
+    this.#config = config;
+    this.#context = context;
+    this.#owner = owner;
+    this.#server = loadTls().createServer(this.#options(ticketKeys));
+    this.use(config.certificates);
+    this.#server.on("secureConnection", (socket) => this.#secured(socket));
+    this.#server.on("tlsClientError", (error, socket) => this.#failed(error, socket));
+    context.gauges.gauge(
+      metricKey("sluice_tls_handshakes_pending", { socket: name }),
+      () => this.#pending.size,
+    );
+  }
+
+  /** Handshakes that go on. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** Begins a handshake on a connection from a `Listener`. */
+  accept(socket: Socket): void {
+    if (this.#owner.full(this.#pending.size)) {
+      this.#count("busy");
+      socket.destroy();
+      return;
+    }
+    this.#pending.add(socket);
+    socket.once("close", () => this.#settled(socket));
+    this.#server.emit("connection", socket);
+  }
+
+  /**
+   * Shows these certificates from now on; what stands or is in a handshake goes on with the old ones.
+   * @throws Error when OpenSSL does not take one; the old ones then stay
+   */
+  use(certificates: readonly ServedKeypair[]): void {
+    const { createSecureContext } = loadTls();
+    const names = new ServerNames<SecureContext>();
+    const staples: Staple[] = [];
+    for (const keypair of certificates) {
+      const leaf = leafOf(keypair.certificate);
+      const context = createSecureContext(this.#contextOptions(keypair));
+      for (const name of namesOf(leaf)) names.add(name, context);
+      if (keypair.ocsp !== undefined) staples.push({ leaf, response: Buffer.from(keypair.ocsp, "base64") });
+    }
+    const first = certificates[0];
+    if (first !== undefined) this.#server.setSecureContext(this.#contextOptions(first));
+    this.#names = names;
+    this.#staples = staples;
+    this.#server.removeAllListeners("OCSPRequest");
+    // With a listener each handshake that asks takes a way around by JavaScript.
+    if (staples.length > 0) this.#server.on("OCSPRequest", (der, _, done) => done(null, this.#staple(der)));
+  }
+
+  /** Encrypts and takes tickets with these keys from now on. */
+  useTicketKeys(keys: Uint8Array): void {
+    this.#server.setTicketKeys(Buffer.from(keys));
+  }
+
+  /** Resolves when no handshake goes on any more, each of which has `graceMs` to come to its end. */
+  async drain(graceMs: number): Promise<void> {
+    if (this.#pending.size > 0 && graceMs > 0) {
+      const timer = setTimeout(() => this.close(), graceMs);
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+      clearTimeout(timer);
+    }
+    this.close();
+  }
+
+  /** Ends all handshakes. Idempotent. */
+  close(): void {
+    for (const socket of [...this.#pending]) socket.destroy();
+  }
+
+  #options(ticketKeys: Uint8Array): TlsOptions {
+    const { clientCertificates, handshakeTimeout } = this.#config;
+    return {
+      ALPNProtocols: ["http/1.1"],
+      SNICallback: (name, done) => done(null, this.#names.find(name)),
+      ticketKeys: Buffer.from(ticketKeys),
+      handshakeTimeout: handshakeTimeout > 0 ? handshakeTimeout : NEVER,
+      requestCert: clientCertificates !== undefined,
+      rejectUnauthorized: clientCertificates?.required === true,
+    };
+  }
+
+  #contextOptions({ certificate, key }: ServedKeypair): SecureContextOptions {
+    const { clientCertificates, minVersion, ciphers } = this.#config;
+    return {
+      cert: certificate,
+      key,
+      minVersion,
+      // Sockets share ticket keys. A session is good only where clients are asked for the same, or one without a
+      // certificate would get in with a ticket from another socket.
+      sessionIdContext: createHash("sha256")
+        .update(JSON.stringify([this.#name, clientCertificates ?? null]))
+        .digest("hex")
+        .slice(0, 32),
+      ...(ciphers === undefined ? {} : { ciphers }),
+      ...(clientCertificates === undefined ? {} : { ca: [...clientCertificates.trust] }),
+    };
+  }
+
+  #staple(der: Buffer): Buffer | null {
+    return this.#staples.find(({ leaf }) => leaf.raw.equals(der))?.response ?? null;
+  }
+
+  #secured(socket: TLSSocket): void {
+    const raw = rawOf(socket);
+    // A TLS socket has no TCP handle that could be reset; what is below it has.
+    socket.resetAndDestroy = () => {
+      raw?.resetAndDestroy();
+      return socket;
+    };
+    const facts = tlsFacts(socket, this.#config.clientCertificates !== undefined);
+    const resumed = socket.isSessionReused() ? "yes" : "no";
+    const labels = { socket: this.#name, version: facts.version, resumed };
+    this.#context.gauges.add(metricKey("sluice_tls_handshakes_total", labels));
+    this.#owner.onSecure(socket, facts);
+    if (raw !== null) this.#settled(raw);
+  }
+
+  #failed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+    // A certificate that is not accepted ends the connection without an error of its own.
+    const refused: unknown = socket.authorizationError ?? null;
+    const code = refused === null ? (error.code ?? "") : String(refused);
+    const reason = refused === null ? reasonOf(code) : "certificate";
+    this.#count(reason);
+    this.#context.log.log(
+      "debug",
+      "tls.handshake_failed",
+      `cannot finish a TLS handshake: ${error.message}`,
+      {
+        socket: this.#name,
+        client: socket.remoteAddress,
+        serverName: typeof socket.servername === "string" ? socket.servername : undefined,
+        reason,
+        code,
+      },
+    );
+    socket.destroy();
+  }
+
+  #count(reason: string): void {
+    this.#context.gauges.add(
+      metricKey("sluice_tls_handshake_failures_total", { socket: this.#name, reason }),
+    );
+  }
+
+  #settled(socket: Socket): void {
+    if (!this.#pending.delete(socket) || this.#pending.size > 0) return;
+    const idle = this.#idle;
+    this.#idle = null;
+    idle?.();
+  }
+}
+
+/** The socket that a TLS socket was made over. */
+function rawOf(socket: TLSSocket): Socket | null {
+  return (socket as unknown as { readonly _parent?: Socket })._parent ?? null;
+}
+
+/** Few words for the many codes, since each becomes a time series. */
+function reasonOf(code: string): "timeout" | "closed" | "certificate" | "protocol" {
+  if (code === "ERR_TLS_HANDSHAKE_TIMEOUT") return "timeout";
+  if (code === "ECONNRESET" || code === "EPIPE") return "closed";
+  return code.includes("CERT") || code.startsWith("UNABLE_TO_") ? "certificate" : "protocol";
+}
