@@ -8,7 +8,7 @@ import { child, type Entry, entries, type MapNode } from "./tree.ts";
 /** A service with the one kind that it has. */
 export interface NamedService {
   readonly name: string;
-  readonly kind: (typeof serviceKinds)[number];
+  readonly kind: (typeof serviceKinds)[number] | "middleware";
   readonly body: Entry;
 }
 
@@ -23,7 +23,12 @@ export function findServices(root: MapNode, report: Report): NamedService[] {
     }
   }
   for (const entry of entries(child(root, "services"))) {
-    const body = oneKind(entry, serviceKinds, [], `service "${entry.key}"`, report);
+    const named = namedList(entry);
+    if (named !== null) {
+      found.push({ name: entry.key, kind: "middleware", body: named });
+      continue;
+    }
+    const body = oneKind(entry, serviceKinds, ["middleware"], `service "${entry.key}"`, report);
     if (body !== null) found.push({ name: entry.key, kind: body.key as NamedService["kind"], body });
     if (body?.key === "worker") {
       for (const binding of entries(child(body.node, "bindings"))) {
@@ -37,6 +42,12 @@ export function findServices(root: MapNode, report: Report): NamedService[] {
     }
   }
   return found;
+}
+
+/** A service without a kind of its own is a list of middlewares, if it has one. */
+function namedList({ node }: Entry): Entry | null {
+  if (node.kind !== "map" || node.entries.size > 1) return null;
+  return node.entries.get("middleware") ?? null;
 }
 
 function oneKind(

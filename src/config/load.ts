@@ -5,6 +5,7 @@ import { Contents } from "./contents.ts";
 import { type Diagnostic, Report } from "./diagnostic.ts";
 import { type ConfigHost, machine } from "./host.ts";
 import { findServices, type NamedService } from "./kinds.ts";
+import { checkMiddlewares } from "./middleware.ts";
 import { checkNetwork } from "./networks.ts";
 import { applyOverrides, type Overrides } from "./overrides.ts";
 import { readConfig } from "./reading.ts";
@@ -54,6 +55,7 @@ export function loadConfig(
     if (service.kind === "router") checkRouter(service, report);
   }
   for (const socket of entries(child(root, "sockets"))) contents.fillSocket(socket);
+  checkMiddlewares(services, entries(child(root, "services")), report);
   const config = validate(root, incomplete, report);
   const valid = config !== null && !report.hasErrors;
   const workers = valid ? workersOf(config) : soundWorkers(services);

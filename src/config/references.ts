@@ -1,5 +1,6 @@
 import type { Report } from "./diagnostic.ts";
 import type { NamedService } from "./kinds.ts";
+import { middlewareReferences } from "./middleware.ts";
 import { suggest } from "./suggestion.ts";
 import {
   asText,
@@ -58,6 +59,7 @@ export function checkReferences(
     if (kind === "worker") checkWorker(body, check);
     if (kind === "router") for (const rule of items(body.node)) check(child(rule, "service"));
   }
+  for (const step of middlewareReferences(services, entries(child(root, "services")))) check(step);
 }
 
 function checkWorker(body: Entry, check: (node: ConfigNode | null) => void): void {

@@ -9,6 +9,7 @@ import type { WorkerConfig } from "../config/schema/worker.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "./context.ts";
 import { createDisk } from "./disk/disk.ts";
 import { createExternal } from "./external/external.ts";
+import { createChain } from "./middleware/chain-service.ts";
 import { createNetwork } from "./network/network.ts";
 import { createRouter } from "./router/router.ts";
 import { createWorker } from "./worker/worker.ts";
@@ -33,8 +34,11 @@ const factories: { readonly [K in keyof Kinds]: ServiceFactory<Kinds[K]> } = {
 
 /** Makes a service of the kind that its config names; it is linked later, see `LinkableService`. */
 export function createService(name: string, config: ServiceConfig, context: ServiceContext): LinkableService {
-  const [kind, own] = Object.entries(config)[0] as [keyof Kinds, Kinds[keyof Kinds]];
-  return make(kind, name, own, context);
+  for (const kind of Object.keys(factories) as Array<keyof Kinds>) {
+    const own = (config as Partial<Kinds>)[kind];
+    if (own !== undefined) return make(kind, name, own, context);
+  }
+  return createChain(name, config.middleware ?? [], context);
 }
 
 function make<K extends keyof Kinds>(

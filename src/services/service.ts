@@ -31,7 +31,7 @@ export interface Tunnel {
  */
 export interface Service {
   readonly name: string;
-  readonly kind: "worker" | "external" | "network" | "disk" | "router";
+  readonly kind: "worker" | "external" | "network" | "disk" | "router" | "middleware";
   /** Answers the exchange, now or later. Never throws. */
   handle(exchange: Exchange): void;
   /** Opens a stream of bytes, now or later. Never throws. */
@@ -40,6 +40,11 @@ export interface Service {
   at(entrypoint: string | null, props: JsonValue): Service;
   /** The addresses behind a name, as far as the service's rules permit them; only a network has them. Never rejects. */
   lookup?(host: string): Promise<readonly string[]>;
+  /**
+   * This service as a middleware in front of another, for after all services are linked. Workers and services of kind
+   * `middleware` have it.
+   */
+  before?(next: Service): Service;
   /** Ends idle connections, timers and isolates. Called once, after the last exchange. */
   close(): void;
 }

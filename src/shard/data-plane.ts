@@ -3,6 +3,7 @@ import { type Address, parseAddress } from "../net/address.ts";
 import type { Logger } from "../observability/log.ts";
 import { Metrics, type MetricsSnapshot } from "../observability/traffic.ts";
 import type { LinkableService, ServiceContext } from "../services/context.ts";
+import { Chain } from "../services/middleware/chain.ts";
 import { createService } from "../services/registry.ts";
 import type { Designator, Service } from "../services/service.ts";
 import { type SpareIsolates, spareIsolatesOf } from "../services/worker/spare-isolates.ts";
@@ -21,6 +22,8 @@ export class DataPlane {
   readonly #gcPauses: GcPauses = new GcPauses(this.#metrics);
   readonly #isolates: ShardIsolates;
   readonly #services: Map<string, LinkableService> = new Map();
+  /** What stands before services that have a kind of their own. */
+  readonly #chains: Map<string, Chain> = new Map();
   readonly #sockets: ShardSocket[] = [];
   readonly #config: ProxyConfig;
   readonly #spares: SpareIsolates;
@@ -41,7 +44,12 @@ export class DataPlane {
     for (const [name, config] of Object.entries(services)) {
       this.#services.set(name, createService(name, config, context));
     }
+    for (const [name, { middleware }] of Object.entries(services)) {
+      if (middleware === undefined || this.#services.get(name)?.kind === "middleware") continue;
+      this.#chains.set(name, new Chain(middleware, context));
+    }
     for (const service of this.#services.values()) service.link(this.#resolve);
+    for (const chain of this.#chains.values()) chain.link(this.#resolve);
     for (const [name, fd] of descriptors) {
       const config = sockets[name];
       if (config === undefined) {
@@ -152,7 +160,8 @@ export class DataPlane {
     const service = this.#services.get(designator.name);
     if (service === undefined)
       throw new Error(`cannot find service "${designator.name}": config does not define it`);
-    return service.at(designator.entrypoint, designator.props);
+    const found = service.at(designator.entrypoint, designator.props);
+    return this.#chains.get(designator.name)?.before(found) ?? found;
   };
 }
 

@@ -13,7 +13,7 @@ import { webSocketOutSizes } from "./websocket-ops.ts";
 
 // Host to guest.
 
-/** handler, lenEntrypoint, lenProps: makes a pair of entrypoint and props known, before its first use. */
+/** handler, next (a binding; 0: none), lenEntrypoint, lenProps: makes an entrypoint with props and `env.next` known, before its first use. */
 export const IN_HANDLER = 1;
 /** exchange, handler, event (0: fetch, 1: test), httpVersion (10, 11, 20), body (0: none), bodyLength (-1: unknown), clientPort, secure, lenMethod, lenUrl, lenHeaders, lenClientAddress, lenTls (JSON of what request.cf has from TLS) */
 export const IN_REQUEST = 2;

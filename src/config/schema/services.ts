@@ -10,6 +10,7 @@ import {
   oneOf,
   text,
 } from "./common.ts";
+import { type MiddlewareConfig, middlewares } from "./middleware.ts";
 import { externalTls } from "./tls.ts";
 import { type WorkerConfig, worker } from "./worker.ts";
 
@@ -251,14 +252,21 @@ export const router = z
   });
 export type RouterConfig = z.output<typeof router>;
 
+/** `middleware` is the kind of a service that has nothing else: a list under a name. */
 export const serviceKinds = ["worker", "external", "network", "disk", "router"] as const;
 
+interface Guarded {
+  /** What stands before the service. */
+  middleware?: MiddlewareConfig[];
+}
+
 export type ServiceConfig =
-  | { worker: WorkerConfig }
-  | { external: ExternalConfig }
-  | { network: NetworkConfig }
-  | { disk: DiskConfig }
-  | { router: RouterConfig };
+  | ({ worker: WorkerConfig } & Guarded)
+  | ({ external: ExternalConfig } & Guarded)
+  | ({ network: NetworkConfig } & Guarded)
+  | ({ disk: DiskConfig } & Guarded)
+  | ({ router: RouterConfig } & Guarded)
+  | { middleware: MiddlewareConfig[] };
 
 export const service = z
   .strictObject({
@@ -267,14 +275,19 @@ export const service = z
     network: network.optional(),
     disk: disk.optional(),
     router: router.optional(),
+    middleware: middlewares.optional(),
   })
   .meta({
     id: "Service",
     title: "Service",
-    description: "A named destination, of exactly one kind.",
+    description:
+      "A named destination, of exactly one kind. `middleware` stands before it, or is the kind of a service that has nothing " +
+      "else: then it is a list for others to name.",
     examples: [{ external: { address: "127.0.0.1:9000" } }],
   })
   .transform((value, context): ServiceConfig => {
-    if (!oneOf(value, serviceKinds, context)) return z.NEVER;
+    const isNamedList =
+      value.middleware !== undefined && !serviceKinds.some((kind) => value[kind] !== undefined);
+    if (!isNamedList && !oneOf(value, serviceKinds, context)) return z.NEVER;
     return value as ServiceConfig;
   });

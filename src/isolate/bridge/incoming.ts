@@ -13,6 +13,8 @@ export interface Entrypoint {
   readonly name: string;
   /** JSON. */
   readonly props: string;
+  /** The number of the service that `env.next` leads to; 0 when it is not there as a middleware. */
+  readonly next: number;
 }
 
 /** What a Worker was asked for, from its record to the guest's word that all is done. */

@@ -297,7 +297,8 @@ export class Records {
             stack: session.owner.mapStack(stack),
           },
         );
-        incoming.passOn(session.owner.fallback);
+        const { next } = incoming.entrypoint;
+        incoming.passOn((next === 0 ? null : session.owner.services[next]) ?? session.owner.fallback);
         return;
       }
     }

@@ -391,10 +391,11 @@ export class Session implements Enterable, Holder {
     const id = this.#entrypoints.size + 1;
     this.#entrypoints.set(entrypoint, id);
     const { inbox } = this;
-    const at = inbox.begin(wire.IN_HANDLER, 3, -1);
+    const at = inbox.begin(wire.IN_HANDLER, 4, -1);
     inbox.ints[at] = id;
-    inbox.ints[at + 1] = inbox.text(entrypoint.name);
-    inbox.ints[at + 2] = inbox.text(entrypoint.props);
+    inbox.ints[at + 1] = entrypoint.next;
+    inbox.ints[at + 2] = inbox.text(entrypoint.name);
+    inbox.ints[at + 3] = inbox.text(entrypoint.props);
     return id;
   }
 

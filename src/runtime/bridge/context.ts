@@ -14,10 +14,18 @@ export class Invocation {
   waits = false;
   /** It began with a call over RPC: it lasts as long as the stubs of what it has given away. */
   isCall = false;
+  /** The `env` of a Worker that is there as a middleware; null is the Worker's own. */
+  readonly env: object | null;
   readonly #finished: (invocation: Invocation) => void;
 
-  constructor(exchange: number, props: unknown, finished: (invocation: Invocation) => void) {
+  constructor(
+    exchange: number,
+    props: unknown,
+    env: object | null,
+    finished: (invocation: Invocation) => void,
+  ) {
     this.exchange = exchange;
+    this.env = env;
     this.#finished = finished;
     this.context = new ExecutionContext(this, props);
   }
@@ -67,7 +75,10 @@ export class ExecutionContext {
     void wait(invocation, promise);
   }
 
-  /** If the handler throws, the request goes on to the Worker's fallback service, unless its body was read. */
+  /**
+   * If the handler throws, the request goes on to the Worker's fallback service, or to what follows a middleware, unless
+   * its body was read.
+   */
   passThroughOnException(): void {
     this.#invocation.failOpen = true;
   }

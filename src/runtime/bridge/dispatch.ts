@@ -11,6 +11,7 @@ import { fireTimer } from "../web/timers.ts";
 import type { Channel } from "./channel.ts";
 import { Invocation, onWaitUntil } from "./context.ts";
 import { describeError } from "./describe-error.ts";
+import { envBefore } from "./env.ts";
 import { describeBody, type Outbound } from "./fetcher.ts";
 import { type BodyReaders, HandleBody } from "./handle-body.ts";
 import { type Handlers, isHandlerMissing } from "./handlers.ts";
@@ -38,10 +39,18 @@ export interface Parts {
   readonly listeners: ScriptListeners;
 }
 
+/** What the host calls by one number. */
+interface Entrypoint {
+  readonly name: string;
+  readonly props: unknown;
+  /** Null is the Worker's own. */
+  readonly env: object | null;
+}
+
 /** The guest's end of the bridge, inward: reads the records of a batch and acts on them. */
 export class Dispatcher {
   readonly #parts: Parts;
-  readonly #entrypoints: Table<{ readonly name: string; readonly props: unknown }> = new Table();
+  readonly #entrypoints: Table<Entrypoint> = new Table();
   readonly #invocations: Table<Invocation> = new Table();
   readonly #reader: RecordReader = {
     text: (length) => this.#piece(length),
@@ -67,8 +76,8 @@ export class Dispatcher {
       outbound,
       handlers,
       begin: (exchange, handler) => {
-        const { name, props } = this.#entrypoints.get(handler) as { name: string; props: unknown };
-        return { invocation: this.#begin(exchange, props), entrypoint: name };
+        const found = this.#entrypoints.get(handler) as Entrypoint;
+        return { invocation: this.#begin(exchange, found), entrypoint: found.name };
       },
       invocation: (exchange) => this.#invocations.get(exchange),
       exception: (exchange, error) => this.exception(exchange, error),
@@ -163,15 +172,18 @@ export class Dispatcher {
   }
 
   #record(ints: Int32Array, at: number): number {
-    const { readers, outs, outbound, calls } = this.#parts;
+    const { readers, outs, outbound, calls, handlers } = this.#parts;
     const first = ints[at + 1] as number;
     const second = ints[at + 2] as number;
     const third = ints[at + 3] as number;
     switch (ints[at]) {
       case wire.IN_HANDLER: {
-        const name = this.#piece(second);
-        this.#entrypoints.set(first, { name, props: JSONParse(this.#piece(third)) });
-        return at + 4;
+        const name = this.#piece(third);
+        const props = JSONParse(this.#piece(ints[at + 4] as number));
+        const env =
+          second === 0 ? null : envBefore(handlers.env as Record<string, unknown>, second, outbound);
+        this.#entrypoints.set(first, { name, props, env });
+        return at + 5;
       }
       case wire.IN_REQUEST:
         this.#request(ints, at + 1);
@@ -255,10 +267,10 @@ export class Dispatcher {
 
   #request(ints: Int32Array, at: number): void {
     const exchange = ints[at] as number;
-    const handler = this.#entrypoints.get(ints[at + 1] as number) as { name: string; props: unknown };
+    const handler = this.#entrypoints.get(ints[at + 1] as number) as Entrypoint;
     const bodyId = ints[at + 4] as number;
     const body = bodyId === 0 ? null : new HandleBody(this.#parts.readers, bodyId, ints[at + 5] as number);
-    const invocation = this.#begin(exchange, handler.props);
+    const invocation = this.#begin(exchange, handler);
     const method = this.#piece(ints[at + 8] as number);
     const url = this.#piece(ints[at + 9] as number);
     const headers = this.#piece(ints[at + 10] as number);
@@ -365,8 +377,8 @@ export class Dispatcher {
     invocation.release();
   }
 
-  #begin(exchange: number, props: unknown): Invocation {
-    const invocation = new Invocation(exchange, props, (finished) => {
+  #begin(exchange: number, { props, env }: Entrypoint): Invocation {
+    const invocation = new Invocation(exchange, props, env, (finished) => {
       this.#invocations.take(finished.exchange);
       this.#parts.channel.one(wire.OUT_DONE, finished.exchange);
     });
@@ -376,8 +388,8 @@ export class Dispatcher {
 
   #connect(ints: Int32Array, at: number): void {
     const exchange = ints[at] as number;
-    const handler = this.#entrypoints.get(ints[at + 1] as number) as { name: string; props: unknown };
-    const invocation = this.#begin(exchange, handler.props);
+    const handler = this.#entrypoints.get(ints[at + 1] as number) as Entrypoint;
+    const invocation = this.#begin(exchange, handler);
     const socket = new Socket(this.#parts.readers, this.#parts.outs, 0, tunnelSocket, null);
     const target = this.#piece(ints[at + 4] as number);
     const client = this.#piece(ints[at + 5] as number);

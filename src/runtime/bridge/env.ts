@@ -1,4 +1,4 @@
-import { JSONParse, ObjectDefineProperty } from "../web/primordials.ts";
+import { JSONParse, ObjectDefineProperty, ReflectGet, ReflectOwnKeys } from "../web/primordials.ts";
 import { Fetcher, type Outbound } from "./fetcher.ts";
 
 /** One binding as the host writes it: a service by its number, a value, or the next of the data buffers. */
@@ -34,6 +34,28 @@ export function fillEnv(
         value = buffers[first + record[2]];
         break;
     }
-    ObjectDefineProperty(env, record[0], { value, writable: true, enumerable: true, configurable: true });
+    define(env, record[0], value);
   }
+}
+
+/**
+ * The `env` of a Worker that stands as a middleware in front of a service: the same bindings, and `next`, which leads to
+ * that service. A Worker that stands in several places has one for each, so that it cannot mix them up.
+ */
+export function envBefore(env: Record<string, unknown>, next: number, outbound: Outbound): object {
+  const own: Record<string, unknown> = {};
+  const keys = ReflectOwnKeys(env);
+  for (let i = 0; i < keys.length; i++) define(own, keys[i] as string, ReflectGet(env, keys[i] as string));
+  define(own, "next", new Fetcher(outbound, next));
+  return own;
+}
+
+function define(env: Record<string, unknown>, name: string, value: unknown): void {
+  ObjectDefineProperty(env, name, {
+    __proto__: null,
+    value,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  } as PropertyDescriptor);
 }

@@ -89,7 +89,10 @@ export class Handlers {
   callee(invocation: Invocation, entrypoint: string): { readonly value: object; readonly isClass: boolean } {
     const exported = this.#exports === null ? null : this.#exports[entrypoint];
     if (typeof exported === "function" && exported.prototype instanceof WorkerEntrypoint) {
-      return { value: new (exported as EntrypointClass)(invocation.context, this.#env), isClass: true };
+      return {
+        value: new (exported as EntrypointClass)(invocation.context, invocation.env ?? this.#env),
+        isClass: true,
+      };
     }
     if (typeof exported === "object" && exported !== null) return { value: exported, isClass: false };
     throw new TypeError(
@@ -106,13 +109,14 @@ export class Handlers {
   #call(invocation: Invocation, entrypoint: string, name: string, argument: unknown): unknown {
     const exported = (this.#exports as Record<string, unknown>)[entrypoint];
     const { context } = invocation;
+    const env = invocation.env ?? this.#env;
     if (isEntrypointClass(exported)) {
-      const instance = new exported(context, this.#env);
+      const instance = new exported(context, env);
       const handler = instance[name];
       if (typeof handler !== "function") {
         throw new HandlerMissing(`the entrypoint "${entrypoint}" has no method "${name}"`);
       }
-      return ReflectApply(handler, instance, [argument, this.#env, context]);
+      return ReflectApply(handler, instance, [argument, env, context]);
     }
     if (typeof exported !== "object" || exported === null) {
       throw new HandlerMissing(`the Worker has no entrypoint "${entrypoint}"`);
@@ -121,7 +125,7 @@ export class Handlers {
     if (typeof handler !== "function") {
       throw new HandlerMissing(`the entrypoint "${entrypoint}" has no handler "${name}"`);
     }
-    return ReflectApply(handler as Handler, exported, [argument, this.#env, context]);
+    return ReflectApply(handler as Handler, exported, [argument, env, context]);
   }
 }
 

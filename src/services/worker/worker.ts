@@ -38,11 +38,11 @@ export class WorkerService implements LinkableService, RpcService, SessionOwner,
   readonly webSockets: WorkerConfig["webSockets"];
   readonly entries: Histogram;
   readonly idleTimeout: number;
-  services: readonly Service[] = [];
+  services: Service[] = [];
   fallback: Service = this;
   readonly #config: WorkerConfig;
   readonly #traffic: Traffic;
-  readonly #main: Entrypoint = { name: "default", props: "{}" };
+  readonly #main: Entrypoint = { name: "default", props: "{}", next: 0 };
   readonly #bytesIn: string;
   readonly #bytesOut: string;
   readonly #coldStarts: string;
@@ -92,7 +92,7 @@ export class WorkerService implements LinkableService, RpcService, SessionOwner,
     for (const binding of Object.values(this.#config.bindings)) {
       if ("service" in binding) bound.push(resolve(binding.service));
     }
-    this.services = [outbound, ...bound];
+    this.services.unshift(outbound, ...bound);
     this.fallback = outbound;
   }
 
@@ -108,7 +108,16 @@ export class WorkerService implements LinkableService, RpcService, SessionOwner,
     const isMain = entrypoint === null && JSON.stringify(props) === "{}";
     return isMain
       ? this
-      : new WorkerEntry(this, { name: entrypoint ?? "default", props: JSON.stringify(props) });
+      : new WorkerEntry(this, { name: entrypoint ?? "default", props: JSON.stringify(props), next: 0 });
+  }
+
+  before(next: Service): Service {
+    return this.entryBefore(next, this.#main);
+  }
+
+  /** An entrypoint as a middleware: its `env.next` leads to `next`. For after `link`. */
+  entryBefore(next: Service, { name, props }: Entrypoint): Service {
+    return new WorkerEntry(this, { name, props, next: this.services.push(next) - 1 });
   }
 
   /** Makes the isolate now, so that a Worker that does not start is found before anybody asks for it. */
@@ -146,7 +155,7 @@ export class WorkerService implements LinkableService, RpcService, SessionOwner,
   /** Calls the `test` handler of an entrypoint. @returns what went wrong; empty when it passed */
   async test(entrypoint: string): Promise<string> {
     const exchange = new TestExchange();
-    this.dispatch(exchange, { name: entrypoint, props: "{}" }, "test");
+    this.dispatch(exchange, { name: entrypoint, props: "{}", next: 0 }, "test");
     return (await exchange.outcome)?.message ?? "";
   }
 
@@ -347,6 +356,10 @@ class WorkerEntry implements Service, RpcService {
 
   at(entrypoint: string | null, props: JsonValue): Service {
     return this.#worker.at(entrypoint, props);
+  }
+
+  before(next: Service): Service {
+    return this.#worker.entryBefore(next, this.#entrypoint);
   }
 
   close(): void {}

@@ -1,0 +1,32 @@
+import type { BuiltInConfigs, MiddlewareConfig } from "../../config/schema/middleware.ts";
+import type { ServiceContext } from "../context.ts";
+import { createBasicAuth } from "./basic-auth.ts";
+import { createBodyLimit } from "./body-limit.ts";
+import { createCors } from "./cors.ts";
+import { createHeaderRules } from "./header-rules.ts";
+import { createIpFilter } from "./ip-filter.ts";
+import { createMaintenance } from "./maintenance.ts";
+import type { Middleware, MiddlewareFactory } from "./middleware.ts";
+import { createRateLimit } from "./rate-limit.ts";
+import { createRequestId } from "./request-id.ts";
+
+/** Every built-in middleware. A new one is one file, one line here and one in src/config/schema/middleware.ts. */
+const factories: { readonly [K in keyof BuiltInConfigs]: MiddlewareFactory<BuiltInConfigs[K]> } = {
+  rateLimit: createRateLimit,
+  basicAuth: createBasicAuth,
+  ip: createIpFilter,
+  cors: createCors,
+  headers: createHeaderRules,
+  bodyLimit: createBodyLimit,
+  requestId: createRequestId,
+  maintenance: createMaintenance,
+};
+
+/** Makes a built-in middleware of the kind that its config names. */
+export function createMiddleware(
+  config: Exclude<MiddlewareConfig, { readonly service: unknown }>,
+  context: ServiceContext,
+): Middleware {
+  const [kind, own] = Object.entries(config)[0] as [keyof BuiltInConfigs, never];
+  return (factories[kind] as MiddlewareFactory<never>)(own, context);
+}
