@@ -97,7 +97,7 @@ export class TlsAcceptor {
       return;
     }
     this.#pending.add(socket);
-    socket.once("close", () => this.#settled(socket));
+    socket.once("close", () => this.#closed(socket));
     this.#server.emit("connection", socket);
   }
 
@@ -212,7 +212,21 @@ export class TlsAcceptor {
         code,
       },
     );
+    const raw = rawOf(socket);
+    if (raw !== null) this.#settled(raw);
     socket.destroy();
+  }
+
+  /** The connection is closed. Node.js ends one whose client has no good certificate without a word. */
+  #closed(socket: Socket): void {
+    if (!this.#pending.has(socket)) return;
+    const reason = this.#config.clientCertificates?.required === true ? "certificate" : "closed";
+    this.#count(reason);
+    this.#context.log.log("debug", "tls.handshake_failed", "cannot finish a TLS handshake: it was broken off", {
+      socket: this.#name,
+      reason,
+    });
+    this.#settled(socket);
   }
 
   #count(reason: string): void {
