@@ -195,7 +195,7 @@ export class Outbound {
     const { signal } = parts;
     const { channel } = this;
     const id = ++this.#last;
-    const call = new FetchCall(this, id, parts.url, signal);
+    const call = new FetchCall(this, id, parts);
     if (signal?.aborted) {
       call.reject(signal.reason);
       return call;
@@ -240,13 +240,15 @@ export class FetchCall extends Deferred<undefined> implements PendingFetch {
   body: HandleBody | null = null;
   #reason = "";
   readonly #url: string;
+  readonly #mayHaveBody: boolean;
   readonly #signal: AbortSignal | null;
   readonly #abort: (() => void) | null = null;
 
-  constructor(outbound: Outbound, id: number, url: string, signal: AbortSignal | null) {
+  constructor(outbound: Outbound, id: number, { url, method, signal }: RequestParts) {
     super();
     this.id = id;
     this.#url = url;
+    this.#mayHaveBody = method !== "HEAD";
     this.#signal = signal;
     if (signal === null) return;
     this.#abort = () => {
@@ -280,6 +282,7 @@ export class FetchCall extends Deferred<undefined> implements PendingFetch {
       statusText: this.#reason,
       headers: this.headers,
       body: this.body,
+      mayHaveBody: this.#mayHaveBody,
       url: hash < 0 ? url : StringSlice(url, 0, hash),
       redirected,
     });

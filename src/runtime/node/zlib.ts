@@ -277,7 +277,7 @@ const formats = [
 ] as const;
 
 /** node:zlib. Levels and the like are the host's for all but the functions that end in `Sync`. */
-export const zlib: Record<string, unknown> = { constants, crc32, codes: {} };
+export const zlib: Record<string, unknown> = { ...constants, constants, crc32, codes: {} };
 for (const [name, method, kind] of formats) {
   const Format = classOf(name, kind);
   zlib[name] = Format;

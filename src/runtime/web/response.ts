@@ -36,6 +36,8 @@ export interface HostResponseFields {
   /** Lines as in `HeaderBlock`. */
   readonly headers: string;
   readonly body: HostBody | null;
+  /** False for an answer to HEAD. */
+  readonly mayHaveBody: boolean;
   readonly url: string;
   readonly redirected: boolean;
 }
@@ -245,6 +247,9 @@ export class Response {
       response.#url = fields.url;
       response.#redirected = fields.redirected;
       if (fields.body !== null) response.#body = new BodyState("host", "", null, fields.body, null);
+      // An answer without content has an empty body all the same, where it may have one (Fetch §5.6).
+      else if (fields.mayHaveBody && !isNullBodyStatus(fields.status))
+        response.#body = new BodyState("text", "", null, null, null);
       return response;
     };
     responseFromBytes = (url, headers, bytes) => {
@@ -253,6 +258,7 @@ export class Response {
         statusText: "OK",
         headers,
         body: null,
+        mayHaveBody: bytes !== null,
         url,
         redirected: false,
       });
