@@ -10,6 +10,7 @@ const usage = `npm run bench [-- COMMAND] [-- FLAGS]
   density      resident memory with 1, 100 and 1,000 Workers in one process
   startup      from the start of the process to its first response
   stream       1 GiB down and up with a slow end, and what that does to resident memory
+  websockets   10,000 idle WebSockets on one Worker: memory and CPU time
   profile WORK where Sluice's CPU time goes; WORK is plain, string, pass, edit, chain or json
 
   --only a,b   these candidates, these workloads      --rounds N    how often each is measured
@@ -27,6 +28,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   density: async () => (await import("./commands/density.ts")).density,
   startup: async () => (await import("./commands/startup.ts")).startup,
   stream: async () => (await import("./commands/stream.ts")).stream,
+  websockets: async () => (await import("./commands/websockets.ts")).websockets,
   profile: async () => (await import("./commands/profile.ts")).profile,
 };
 

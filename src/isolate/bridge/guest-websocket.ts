@@ -56,15 +56,6 @@ export class GuestWebSocket extends MessageEnd {
     this.#fetched = fetched;
   }
 
-  get isAccepted(): boolean {
-    return this.#accepted;
-  }
-
-  /** Nobody has accepted it, and nobody will. */
-  get isUntouched(): boolean {
-    return this.#fetched !== null;
-  }
-
   // --- what the guest asks for
 
   /** Events may come. */
@@ -74,6 +65,7 @@ export class GuestWebSocket extends MessageEnd {
     const fetched = this.#fetched;
     this.#fetched = null;
     if (fetched !== null) {
+      this.#sockets.touched(this);
       const given = fetched.stream instanceof OfferedSocket ? fetched.stream.take() : null;
       if (given !== null) joinEnds(this, given);
       else joinEnds(this, this.#sockets.frame(fetched));

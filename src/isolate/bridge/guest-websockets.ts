@@ -42,6 +42,8 @@ const ownFields = [
 export class GuestWebSockets {
   readonly #session: Session;
   readonly #sockets: IdTable<GuestWebSocket> = new IdTable();
+  /** Those of fetches that nobody has accepted or passed on; few, however many sockets there are. */
+  readonly #untouched: Set<GuestWebSocket> = new Set();
   /** Sockets with messages in the inbox. */
   readonly #moved: GuestWebSocket[] = [];
   readonly #settings: SocketSettings;
@@ -153,7 +155,9 @@ export class GuestWebSockets {
     }
     demandNew(this.#sockets.has(fetch.id), "a WebSocket");
     const fetched: FetchedSocket = { stream, offered: fetch.request.headers, extensions, deflate };
-    this.#sockets.set(fetch.id, new GuestWebSocket(this, fetch.id, fetch.owner, fetched));
+    const socket = new GuestWebSocket(this, fetch.id, fetch.owner, fetched);
+    this.#sockets.set(fetch.id, socket);
+    this.#untouched.add(socket);
     writeResponse(session.inbox, fetch.id, fetch.owner, head, null);
     session.touch();
   }
@@ -276,11 +280,17 @@ export class GuestWebSockets {
     this.#session.touch();
   }
 
+  /** Somebody has use for it. */
+  touched(socket: GuestWebSocket): void {
+    this.#untouched.delete(socket);
+  }
+
   moved(socket: GuestWebSocket): void {
     this.#moved.push(socket);
   }
 
   left(socket: GuestWebSocket): void {
+    this.#untouched.delete(socket);
     this.#sockets.delete(socket.id);
   }
 
@@ -298,10 +308,10 @@ export class GuestWebSockets {
 
   /** Of sockets that were fetched for an exchange, those that its Worker did nothing with go with it. */
   ownerDone(exchange: number): void {
-    if (this.#sockets.size === 0) return;
+    if (this.#untouched.size === 0) return;
     const idle = this.#session.incoming.size === 0;
-    for (const socket of this.#sockets.values()) {
-      if (!socket.isUntouched || (socket.owner !== exchange && !idle)) continue;
+    for (const socket of this.#untouched) {
+      if (socket.owner !== exchange && !idle) continue;
       socket.drop(
         new ProxyError("client_disconnected", "cannot keep a WebSocket: the Worker did not accept it"),
         1001,
