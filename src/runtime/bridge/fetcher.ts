@@ -112,7 +112,7 @@ export class Outbound {
     let parts: RequestParts = given;
     for (let redirects = 0; ; redirects++) {
       if (!isHttp(parts.url))
-        return part<typeof import("../parts/local-fetch.ts")>("local-fetch").localFetch(given);
+        return await part<typeof import("../parts/local-fetch.ts")>("local-fetch").localFetch(given);
       const call = this.send(binding, parts);
       await call.promise;
       const location =

@@ -16,6 +16,9 @@ import type { Channel } from "./channel.ts";
 import { describeError } from "./describe-error.ts";
 import { Table } from "./table.ts";
 
+/** The language's own, whatever the Worker puts in its place. */
+const PromiseNative = Promise;
+
 /** Streams that the guest produces and the host consumes, with credit so that neither side buffers without bound. */
 export class OutStreams {
   readonly #channel: Channel;
@@ -119,7 +122,7 @@ class Pump {
     const size = TypedArrayLength(bytes);
     for (let from = 0; from < size && !this.#cancelled; ) {
       while (this.#credit <= 0 && !this.#cancelled) {
-        await new Promise<void>((resolve) => {
+        await new PromiseNative<void>((resolve) => {
           this.#wake = resolve;
         });
         this.#wake = null;

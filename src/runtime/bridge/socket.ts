@@ -4,6 +4,9 @@ import { type BodyReaders, HandleBody } from "./handle-body.ts";
 import type { OutStreams } from "./out-streams.ts";
 import type { SecureTransport, SocketOptions } from "./socket-options.ts";
 
+/** The language's own, whatever the Worker puts in its place. */
+const PromiseNative = Promise;
+
 export interface SocketInfo {
   /** Who is at the other end, `host:port`; empty when that is not known. */
   readonly remoteAddress: string;
@@ -266,7 +269,7 @@ export class Socket {
   async #incoming(): Promise<ReadableStreamDefaultReaderLike> {
     if (this.#source !== null) return this.#source;
     if (this.#body === null && this.#failure === null) {
-      await new Promise<void>((resolve) => {
+      await new PromiseNative<void>((resolve) => {
         this.#bodyReady = resolve;
       });
     }

@@ -76,7 +76,7 @@ export class PortCore {
     if (!this.#enabled || this.closed || port === null || this.#queue.length === 0) return;
     const { data, ports } = this.#queue.shift();
     this.#deliver();
-    const event = new MessageEvent("message", { data, ports });
+    const event = new MessageEvent("message", ports.length === 0 ? { data } : { data, ports });
     markTrusted(event);
     dispatch(port, event);
   };

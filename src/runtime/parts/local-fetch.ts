@@ -1,7 +1,6 @@
 import { atob } from "../web/base64.ts";
 import { parseMime, serializeMime } from "../web/mime.ts";
 import {
-  promiseReject,
   StringCharCodeAt,
   StringFromCharCode,
   StringIndexOf,
@@ -21,7 +20,7 @@ import { quote } from "../web/webidl.ts";
  */
 export async function localFetch(request: RequestParts): Promise<Response> {
   const { signal, url } = request;
-  if (signal?.aborted) return promiseReject(signal.reason);
+  if (signal?.aborted) throw signal.reason;
   if (!StringStartsWith(url, "data:")) {
     throw new TypeError(`cannot fetch ${quote(url)}: the scheme is not http, https or data`);
   }

@@ -1,6 +1,7 @@
 import { host } from "./host.ts";
 import { format, inspect } from "./inspect.ts";
 import {
+  ArrayIsArray,
   ArrayPush,
   MapDelete,
   MapGet,
@@ -58,7 +59,7 @@ function table(data: unknown): string {
   const keys = ReflectOwnKeys(data);
   for (let i = 0; i < keys.length && rows.length < 100; i++) {
     const key = keys[i] as string;
-    if (typeof key !== "string" || (key === "length" && Array.isArray(data))) continue;
+    if (typeof key !== "string" || (key === "length" && ArrayIsArray(data))) continue;
     const value = (data as Record<string, unknown>)[key];
     const row: string[] = [key];
     ArrayPush(rows, row);
@@ -78,7 +79,7 @@ function fillRow(row: string[], columns: string[], value: object): void {
   const keys = ReflectOwnKeys(value);
   for (let i = 0; i < keys.length && columns.length < 20; i++) {
     const key = keys[i] as string;
-    if (typeof key !== "string" || (key === "length" && Array.isArray(value))) continue;
+    if (typeof key !== "string" || (key === "length" && ArrayIsArray(value))) continue;
     let at = 1;
     while (at < columns.length && columns[at] !== key) at++;
     if (at === columns.length) ArrayPush(columns, key);

@@ -14,6 +14,7 @@ import {
   MapSize,
   NumberIsNaN,
   ObjectIsEnumerable,
+  ReflectApply,
   ReflectGetOwnPropertyDescriptor,
   ReflectGetPrototypeOf,
   ReflectOwnKeys,
@@ -117,7 +118,7 @@ class Inspector {
     const time = attempt(DateGetTime, value);
     if (time !== undefined) return !NumberIsNaN(time) ? DateToISOString(value) : "Invalid Date";
     if (value !== RegExpPrototype && value instanceof RegExp) {
-      return Reflect.apply(toRegExpText, value, []);
+      return ReflectApply(toRegExpText, value, []);
     }
     if (value instanceof Promise) return "Promise {}";
     return this.#platform(value, depth);
@@ -125,9 +126,9 @@ class Inspector {
 
   #platform(value: object, depth: number): string | null {
     if (isURL(value)) return `URL ${quoteText((value as URL).href)}`;
-    if (isHeaders(value)) return this.#pairs("Headers", Reflect.apply(headersEntries, value, []), depth);
+    if (isHeaders(value)) return this.#pairs("Headers", ReflectApply(headersEntries, value, []), depth);
     if (isURLSearchParams(value)) {
-      return this.#pairs("URLSearchParams", Reflect.apply(paramsEntries, value, []), depth);
+      return this.#pairs("URLSearchParams", ReflectApply(paramsEntries, value, []), depth);
     }
     if (isRequest(value)) {
       const { method, url, headers } = value as Request;
@@ -287,7 +288,7 @@ function className(value: object): string | undefined {
 
 function functionName(value: object): string {
   const name = textOf(value, "name");
-  const isClass = StringStartsWith(Reflect.apply(functionToString, value, []), "class");
+  const isClass = StringStartsWith(ReflectApply(functionToString, value, []), "class");
   const kind = isClass ? "class" : "Function";
   if (name === undefined || name === "") return `[${kind} (anonymous)]`;
   return isClass ? `[class ${name}]` : `[Function: ${name}]`;

@@ -3,6 +3,7 @@ import {
   ObjectGetPrototypeOf,
   ObjectSetPrototypeOf,
   ReflectApply,
+  ReflectDeleteProperty,
   SymbolIterator,
   SymbolToStringTag,
 } from "./primordials.ts";
@@ -47,9 +48,10 @@ export function definePairIterator(
   }
   const { prototype } = PairIterator;
   ObjectSetPrototypeOf(prototype, IteratorPrototype);
-  Reflect.deleteProperty(prototype, "constructor");
-  ObjectDefineProperty(prototype, "next", { enumerable: true });
+  ReflectDeleteProperty(prototype, "constructor");
+  ObjectDefineProperty(prototype, "next", { __proto__: null, enumerable: true } as PropertyDescriptor);
   ObjectDefineProperty(prototype, SymbolToStringTag, {
+    __proto__: null,
     value: `${name} Iterator`,
     configurable: true,
   } as PropertyDescriptor);
@@ -71,7 +73,12 @@ export function forEachPair(self: object, source: PairSource, callback: unknown,
 
 /** Makes `interface[Symbol.iterator]` the same function as one of its methods, as Web IDL has it. */
 export function aliasIterator(prototype: object, method: unknown): void {
-  ObjectDefineProperty(prototype, SymbolIterator, { value: method, writable: true, configurable: true });
+  ObjectDefineProperty(prototype, SymbolIterator, {
+    __proto__: null,
+    value: method,
+    writable: true,
+    configurable: true,
+  } as PropertyDescriptor);
 }
 
 /** The pairs of a `sequence<sequence<…>>` argument, flat: name, value, name, value. */

@@ -20,6 +20,7 @@ import {
   ObjectHasOwn,
   ObjectIsEnumerable,
   ObjectSetPrototypeOf,
+  ReflectApply,
   ReflectGetOwnPropertyDescriptor,
   ReflectOwnKeys,
   RegExpFlags,
@@ -30,6 +31,7 @@ import {
   SetForEach,
   SetNative,
   SetSize,
+  SymbolToStringTag,
   TypedArrayLength,
   TypedArrayTag,
   viewBuffer,
@@ -52,7 +54,7 @@ function accepts(test: (value: unknown) => unknown, value: unknown): boolean {
 
 function unwrapper(prototype: object): (value: unknown) => unknown {
   const unwrap = prototype.valueOf;
-  return (value) => Reflect.apply(unwrap, value, []);
+  return (value) => ReflectApply(unwrap, value, []);
 }
 
 const unwrapBoolean = unwrapper(Boolean.prototype);
@@ -75,7 +77,7 @@ const objectToString = Object.prototype.toString;
 export function isError(value: object): boolean {
   if (isErrorNative !== undefined) return isErrorNative(value);
   // Before Error.isError: the built-in tag, which an own Symbol.toStringTag alone can hide.
-  return Reflect.apply(objectToString, value, []) === "[object Error]" && !(Symbol.toStringTag in value);
+  return ReflectApply(objectToString, value, []) === "[object Error]" && !(SymbolToStringTag in value);
 }
 
 type ErrorClass = new (message?: string) => Error;
@@ -276,9 +278,9 @@ function isRegExp(value: object): boolean {
 /** Objects with internal slots that have no serialisation (HTML §2.7.3, steps 21 to 24). */
 function refusePlatformObject(value: object): void {
   if (value instanceof PromiseNative) throw cannotClone("a Promise");
-  if (accepts((other) => Reflect.apply(weakMapHas, other, [value]), value)) throw cannotClone("a WeakMap");
-  if (accepts((other) => Reflect.apply(weakSetHas, other, [value]), value)) throw cannotClone("a WeakSet");
-  if (accepts((other) => Reflect.apply(weakRefDeref, other, []), value)) throw cannotClone("a WeakRef");
+  if (accepts((other) => ReflectApply(weakMapHas, other, [value]), value)) throw cannotClone("a WeakMap");
+  if (accepts((other) => ReflectApply(weakSetHas, other, [value]), value)) throw cannotClone("a WeakSet");
+  if (accepts((other) => ReflectApply(weakRefDeref, other, []), value)) throw cannotClone("a WeakRef");
   for (let i = 0; i < platform.length; i++) {
     if ((platform[i] as PlatformClass).is(value))
       throw cannotClone(`a ${(platform[i] as PlatformClass).name}`);

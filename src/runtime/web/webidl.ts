@@ -1,4 +1,5 @@
 import {
+  MathTrunc,
   NumberIsNaN,
   ObjectDefineProperty,
   ReflectGetOwnPropertyDescriptor,
@@ -127,7 +128,7 @@ export function enforceRange(value: unknown, max: number, what: string): number 
   if (NumberIsNaN(number) || number === Infinity || number === -Infinity) {
     throw new TypeError(`${what} is not a finite number`);
   }
-  const integer = Math.trunc(number) + 0;
+  const integer = MathTrunc(number) + 0;
   if (integer < 0 || integer > max) throw new TypeError(`${what} is outside 0 to ${max}`);
   return integer;
 }

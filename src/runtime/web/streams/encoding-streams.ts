@@ -1,5 +1,5 @@
 import { PiecewiseEncoder, TextDecoder, type TextDecoderOptions } from "../encoding.ts";
-import { promiseReject, promiseResolve } from "../primordials.ts";
+import { promiseReject, promiseResolve, ReflectApply } from "../primordials.ts";
 import { defineInterface } from "../webidl.ts";
 import type { ReadableStream } from "./readable-stream.ts";
 import { makeReadable } from "./readable-stream.ts";
@@ -64,7 +64,7 @@ class DecodeAlgorithms implements TransformAlgorithms {
 }
 
 function decodeWith(decoder: TextDecoder, chunk: ArrayBufferView, options: { stream: boolean }): string {
-  return Reflect.apply(decode, decoder, [chunk, options]);
+  return ReflectApply(decode, decoder, [chunk, options]);
 }
 
 /** Encoding §7.6. */
