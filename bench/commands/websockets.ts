@@ -34,7 +34,7 @@ export async function websockets(bench: Bench): Promise<void> {
 sockets:
   public: { address: "127.0.0.1:${port}", service: echo, http: { limits: { connections: 20000 } } }
 services:
-  echo: { worker: { main: ./socket.js, compatibilityDate: 2026-11-01 } }
+  echo: { worker: { main: ./socket.js, compatibilityDate: 2026-11-01, limits: { cpuMs: 1000 } } }
 `;
   });
   const sockets: Socket[] = [];

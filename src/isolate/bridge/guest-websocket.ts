@@ -10,6 +10,8 @@ import type { GuestWebSockets } from "./guest-websockets.ts";
 
 /** Bytes of messages that go to the guest before it has run; then the other side holds still. */
 const MAX_IN_FLIGHT = 65_536;
+/** The same for all sockets of a Worker together. */
+const MAX_ALL_IN_FLIGHT = 8 * 1024 * 1024;
 /** What a message costs beside its bytes. */
 const MESSAGE_COST = 64;
 
@@ -168,7 +170,7 @@ export class GuestWebSocket extends MessageEnd {
       return true;
     }
     this.#deliver(message);
-    if (this.inFlight < MAX_IN_FLIGHT) return true;
+    if (this.inFlight < MAX_IN_FLIGHT && this.#sockets.inFlight < MAX_ALL_IN_FLIGHT) return true;
     this.#full = true;
     return false;
   }
@@ -225,6 +227,7 @@ export class GuestWebSocket extends MessageEnd {
     const { inbox } = this.#sockets;
     if (this.inFlight === 0) this.#sockets.moved(this);
     this.inFlight += sizeOf(message);
+    this.#sockets.inFlight += sizeOf(message);
     this.#sockets.event();
     if (typeof message === "string") {
       const at = inbox.begin(wire.IN_WS_TEXT, 2, 0);

@@ -46,6 +46,8 @@ export class GuestWebSockets {
   readonly #untouched: Set<GuestWebSocket> = new Set();
   /** Sockets with messages in the inbox. */
   readonly #moved: GuestWebSocket[] = [];
+  /** Bytes in the inbox, of all sockets. */
+  inFlight = 0;
   readonly #settings: SocketSettings;
   #draining = false;
 
@@ -303,6 +305,7 @@ export class GuestWebSockets {
   /** The guest has taken all that was in its inbox. */
   delivered(): void {
     if (this.#moved.length === 0) return;
+    this.inFlight = 0;
     for (const socket of this.#moved.splice(0)) socket.delivered();
   }
 
