@@ -16,7 +16,11 @@ if (!(seconds > 0) || !Number.isInteger(seed)) {
   process.exit(2);
 }
 
-const campaigns = [new Campaign("requests", seed), new Campaign("responses", seed), new WebSocketCampaign(seed)];
+const campaigns = [
+  new Campaign("requests", seed),
+  new Campaign("responses", seed),
+  new WebSocketCampaign(seed),
+];
 const end = Date.now() + seconds * 1000;
 try {
   for (const campaign of campaigns) await campaign.replay();

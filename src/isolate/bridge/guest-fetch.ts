@@ -66,7 +66,8 @@ export class GuestFetch extends Exchange {
   }
 
   upgrade(head: ResponseHead, stream: ByteStream): void {
-    const error = this.#answered || this.aborted !== null ? (this.aborted ?? late()) : this.#open(head, stream);
+    const error =
+      this.#answered || this.aborted !== null ? (this.aborted ?? late()) : this.#open(head, stream);
     if (error === null) return;
     stream.readable.cancel(error);
     stream.writable.fail(error);

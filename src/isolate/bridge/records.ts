@@ -4,8 +4,8 @@ import { type BodySource, BytesBody } from "../../http/body.ts";
 import { type HeaderBlock, validValue } from "../../http/header-block.ts";
 import { ResponseHead } from "../../http/message.ts";
 import * as wire from "../../wire/ops.ts";
-import { WS_FIRST } from "../../wire/websocket-ops.ts";
 import { OUT_START_TLS, SECURE_OFF } from "../../wire/socket-ops.ts";
+import { WS_FIRST } from "../../wire/websocket-ops.ts";
 import { cleanHeaders, type KeptFields } from "./clean-headers.ts";
 import { recode } from "./coded-body.ts";
 import { contentCoding } from "./coding.ts";
@@ -272,8 +272,7 @@ export class Records {
     }
     if (incoming.exchange.request.method === "HEAD" || status === 304) {
       if (body !== null && body.length >= 0) head.announcedLength = body.length;
-      else if (/^\d{1,15}$/.test(kept.contentLength))
-        head.announcedLength = Number(kept.contentLength);
+      else if (/^\d{1,15}$/.test(kept.contentLength)) head.announcedLength = Number(kept.contentLength);
     }
     incoming.respond(head, body);
   }

@@ -121,10 +121,6 @@ const lazyInterfaces: Readonly<Record<string, string>> = {
   CompressionStream: "compression",
   DecompressionStream: "compression",
   HTMLRewriter: "html-rewriter",
-  EventSource: "event-source",
-  WebSocket: "websocket",
-  WebSocketPair: "websocket",
-  FileReader: "file-reader",
   PerformanceEntry: "performance-timeline",
   PerformanceMark: "performance-timeline",
   PerformanceMeasure: "performance-timeline",
@@ -132,6 +128,10 @@ const lazyInterfaces: Readonly<Record<string, string>> = {
   PerformanceObserverEntryList: "performance-timeline",
   ProgressEvent: "file-reader",
   URLPattern: "url-pattern",
+  EventSource: "event-source",
+  FileReader: "file-reader",
+  WebSocket: "websocket",
+  WebSocketPair: "websocket",
 };
 
 /** Each is defined by an accessor, which turns into an ordinary property when it is first read or written. */
