@@ -2,7 +2,7 @@ import type { ProxyError } from "../errors/proxy-error.ts";
 import type { BodySink, BodySource } from "./body.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 
-/** What is known of the client, from the socket itself; never from a header that a client can write. */
+/** What is known of the client, from the socket itself or from a proxy in front that the config trusts. */
 export interface ClientFacts {
   /** IP address, or empty for a unix socket. */
   readonly address: string;
@@ -14,6 +14,10 @@ export interface ClientFacts {
   readonly httpVersion: string;
   /** Absent or null on a connection without TLS. */
   readonly tls?: TlsFacts | null;
+  /** The authority that the client asked for, whatever a Worker has made of it since. */
+  readonly host?: string;
+  /** Addresses of the trusted proxies between the client and us, nearest to the client first, with ", " between. */
+  readonly hops?: string;
 }
 
 /** What the handshake of a connection told. */

@@ -44,6 +44,8 @@ describe("a config", () => {
           service: { name: "app", entrypoint: null, props: {} },
           http: {
             style: "host",
+            trustedProxies: [],
+            trustedHeader: "x-forwarded-for",
             injectRequestHeaders: {},
             injectResponseHeaders: {},
             timeouts: { head: 10_000, idle: 60_000, keepAlive: 75_000, request: 0 },
@@ -61,7 +63,12 @@ describe("a config", () => {
         app: {
           external: {
             address: "app:80",
-            http: { style: "host", injectRequestHeaders: {}, injectResponseHeaders: {} },
+            http: {
+              style: "host",
+              forwarded: "x-forwarded",
+              injectRequestHeaders: {},
+              injectResponseHeaders: {},
+            },
             timeouts: { connect: 5_000, head: 60_000, idle: 60_000, total: 0, keepAlive: 60_000 },
             limits: { connections: 1024, idleConnections: 1024 },
           },

@@ -187,7 +187,7 @@ test("what could smuggle a request is refused, and nothing after it is read", as
   app: { address: 127.0.0.1:0, service: app }
   worker: { address: 127.0.0.1:0, service: worker }
 services:
-  app: { external: { address: "${origin.address}" } }
+  app: { external: { address: "${origin.address}", http: { forwarded: none } } }
   worker: { worker: { main: ./w.js, compatibilityDate: 2026-11-01, bindings: { APP: { service: app } } } }
 `,
     { files: { "w.js": passing } },

@@ -85,6 +85,11 @@ export interface ProxyOptions {
   readonly external?: z.input<typeof external>;
 }
 
+/** Most tests look at the very text that a server gets, in which the client's address would only be in the way. */
+function untold(config: z.input<typeof external>): z.input<typeof external> {
+  return { ...config, http: { forwarded: "none", ...config.http } };
+}
+
 /** A socket with its service, in this process; when the test ends, nothing of it may be left. */
 export class TestProxy {
   readonly context: TestContextOfServices = new TestContextOfServices();
@@ -99,7 +104,7 @@ export class TestProxy {
     this.#external =
       options.external === undefined
         ? null
-        : createExternal("upstream", external.parse(options.external), context);
+        : createExternal("upstream", external.parse(untold(options.external)), context);
     this.service = options.service ?? (this.#external as Service);
     this.server = new HttpServer("public", socketHttp.parse(options.http ?? {}), this.service, context);
     this.#listener = new Listener((socket) => this.server.accept(socket));

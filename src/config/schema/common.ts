@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseIp, parseRange } from "../../net/cidr.ts";
 import type { Designator, JsonValue } from "../../services/service.ts";
 
 // Every schema below carries its manual as metadata: config/proxy.schema.json and docs/config.md are written from it.
@@ -89,6 +90,21 @@ export const address = text.meta({
     "relative to the file that names it.",
   examples: ["127.0.0.1:8080", "*:8080", "[::1]:8080", "unix:/run/app.sock", "unix-abstract:app", "fd:3"],
 });
+
+/** An address or a CIDR. */
+export const addressRange = z.string().refine((value) => isRange(value), {
+  error: "expected an address or a CIDR, such as 10.0.0.0/8",
+});
+
+function isRange(value: string): boolean {
+  if (!value.includes("/")) return parseIp(value) !== null;
+  try {
+    parseRange(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** A service by name, or with the entrypoint of a Worker and the props that it sees as `ctx.props`. */
 export const designator = z

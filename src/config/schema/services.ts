@@ -35,6 +35,22 @@ export const external = z
             "The header that tells the server `http` or `https`, from the scheme of the request's URL.",
           examples: ["x-forwarded-proto"],
         }),
+        forwarded: z
+          .enum(["x-forwarded", "forwarded", "both", "none"])
+          .default("x-forwarded")
+          .meta({
+            description:
+              "How the server is told of the client: `x-forwarded` is X-Forwarded-For, -Proto and -Host, `forwarded` is " +
+              "Forwarded (RFC 7239). What a Worker or `injectRequestHeaders` of the socket has set stays. In proxy style, and " +
+              "for requests that no client led to, nothing is told.",
+            examples: ["both", "none"],
+          }),
+        clientCertificateHeader: headerName.optional().meta({
+          description:
+            "The header that brings the client's certificate to the server, as in Client-Cert (RFC 9440), if it has one that " +
+            "was verified. What a client writes there is removed.",
+          examples: ["client-cert"],
+        }),
         injectRequestHeaders: headerEdits.default({}).meta({
           description: "Edits to the headers of each request to the server. The place for its credentials.",
           // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own substitution

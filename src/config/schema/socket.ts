@@ -1,5 +1,14 @@
 import { z } from "zod";
-import { address, designator, duration, headerEdits, headerName, httpStyle, size } from "./common.ts";
+import {
+  address,
+  addressRange,
+  designator,
+  duration,
+  headerEdits,
+  headerName,
+  httpStyle,
+  size,
+} from "./common.ts";
 import { socketTls } from "./tls.ts";
 
 export const socketTimeouts = z
@@ -84,6 +93,35 @@ export const socketHttp = z
         "from the request. Set it only where that proxy always overwrites what clients send.",
       examples: ["x-forwarded-proto"],
     }),
+    trustedProxies: z
+      .array(addressRange)
+      .default([])
+      .meta({
+        description:
+          "Proxies and load balancers in front, as addresses and CIDRs, that are believed what they tell of the client. Of " +
+          "the hops in their `trustedHeader` the last that is none of them is the client: in `request.cf`, the access log, " +
+          "balancing, and what servers are told. From all others X-Forwarded-* and Forwarded are discarded.",
+        examples: [["10.0.0.0/8", "fd00::/8"]],
+      }),
+    trustedHeader: z
+      .enum(["x-forwarded-for", "forwarded"])
+      .default("x-forwarded-for")
+      .meta({
+        description:
+          "Where `trustedProxies` tell the client: X-Forwarded-For with X-Forwarded-Proto and X-Forwarded-Host, or Forwarded " +
+          "(RFC 7239). The other is discarded: a proxy that does not know it lets through what clients write there.",
+        examples: ["forwarded"],
+      }),
+    via: z
+      .string()
+      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z:-]{1,100}$/, { error: "expected a name or host and port for Via" })
+      .optional()
+      .meta({
+        description:
+          "The name under which requests and responses tell in Via that they came through here. A request that tells it " +
+          "already goes in a circle, and is answered 508. Without it, Via is left as it is.",
+        examples: ["edge-1"],
+      }),
     injectRequestHeaders: headerEdits.default({}).meta({
       description: "Edits to the headers of each request, before any service sees them.",
       examples: [{ "x-edge": "1", "x-debug": null }],

@@ -9,6 +9,8 @@ export class ClientIdentity implements ClientFacts {
   readonly secure: boolean;
   readonly tls: TlsFacts | null;
   httpVersion = "HTTP/1.1";
+  host = "";
+  readonly hops = "";
 
   /** @param name of the socket in the config. */
   constructor(socket: Socket, name: string, tls: TlsFacts | null) {

@@ -353,11 +353,14 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
     this.#client.httpVersion = minor === 1 ? "HTTP/1.1" : "HTTP/1.0";
     server.traffic.begin();
     server.exchanges++;
-    const exchange = new DownstreamExchange(this, head, body, this.#client, minor, now);
+    const own = this.#client;
+    own.host = head.authority;
+    const client = server.config.style === "host" ? server.proxies.clientOf(head, own) : own;
+    const exchange = new DownstreamExchange(this, head, body, client, minor, now);
     this.#exchange = exchange;
     this.#clock.begin(timeouts.request > 0 ? now + timeouts.request : Number.POSITIVE_INFINITY);
     this.#probes = 0;
-    const refusal = openRequest(server, head, parser.form, parser.scheme, length);
+    const refusal = openRequest(server, head, parser.form, client.secure ? "https" : "http", length, minor);
     if (refusal !== null) {
       exchange.fail(refusal);
     } else if (parser.form === "authority") {

@@ -258,6 +258,7 @@ export class DownstreamExchange extends Exchange implements BodySink {
   #writeHead(head: ResponseHead, length: number): boolean {
     const { server, transport } = this.#connection;
     if (server.responseEdits.active) server.responseEdits.apply(head.headers);
+    server.via?.response(head.headers);
     try {
       transport.text(
         responseHead(head, {

@@ -14,6 +14,8 @@ import type { ParserLimits } from "../http1/events.ts";
 import { HttpDate } from "../http1/http-date.ts";
 import { DownstreamConnection } from "./downstream-connection.ts";
 import { errorAnswer } from "./error-answer.ts";
+import { TrustedProxies } from "./trusted-proxies.ts";
+import { Via } from "./via.ts";
 
 /** What a server needs of its shard; a part of `ServiceContext`. */
 export interface ServerContext {
@@ -39,6 +41,8 @@ export class HttpServer {
   readonly parserLimits: ParserLimits;
   readonly requestEdits: HeaderEditor;
   readonly responseEdits: HeaderEditor;
+  readonly proxies: TrustedProxies;
+  readonly via: Via | null;
   readonly date: HttpDate = new HttpDate(Date.now);
   /** New requests are answered with `Connection: close`. */
   draining = false;
@@ -61,6 +65,8 @@ export class HttpServer {
       headerFields: config.limits.headerFields,
       targetBytes,
     };
+    this.proxies = new TrustedProxies(config);
+    this.via = config.via === undefined ? null : new Via(config.via);
     this.requestEdits = new HeaderEditor(config.injectRequestHeaders);
     this.responseEdits = new HeaderEditor(config.injectResponseHeaders);
   }

@@ -9,7 +9,7 @@ import type { HttpServer } from "./http-server.ts";
  * web page could make a browser send requests to a forward proxy as if it were a site. A host-style socket takes paths
  * and full URLs (RFC 9112 §3.2.2) and refuses CONNECT, since it serves its own sites and opens no way to others.
  *
- * @param scheme of the connection.
+ * @param scheme that the client speaks.
  * @param length of the body; -1 when it is not announced.
  * @returns why the request is refused, or null.
  */
@@ -19,6 +19,7 @@ export function openRequest(
   form: "origin" | "absolute" | "authority" | "asterisk",
   scheme: "http" | "https",
   length: number,
+  minor: 0 | 1,
 ): ProxyError | null {
   const { style, limits, forwardedProtoHeader } = server.config;
   // Only websocket is ever passed on: h2c would smuggle requests past everything here (RFC 9113 §3.1).
@@ -38,10 +39,10 @@ export function openRequest(
     // (RFC 9110 §7.4). Only the connection can tell, or the header of a load balancer.
     head.scheme = scheme;
   }
-  if (style === "host" && forwardedProtoHeader !== undefined) {
-    const proto = head.headers.get(forwardedProtoHeader)?.toLowerCase();
-    if (proto === "https" || proto === "http") head.scheme = proto;
-    head.headers.delete(forwardedProtoHeader);
+  if (style === "host" && forwardedProtoHeader !== undefined) head.headers.delete(forwardedProtoHeader);
+  if (server.via !== null) {
+    const refusal = server.via.request(head.headers, minor);
+    if (refusal !== null) return refusal;
   }
   if (server.requestEdits.active) server.requestEdits.apply(head.headers);
   if (limits.bodyBytes > 0 && length > limits.bodyBytes) {

@@ -63,6 +63,7 @@ export class UpstreamExchange implements ExchangeHandler, SenderOwner, BodySourc
     const { http } = this.#upstream.config;
     this.#exchange.handler = this;
     this.#upstream.traffic.begin();
+    this.#upstream.forwarding.apply(request, this.#exchange.client);
     if (this.#upstream.requestEdits.active) this.#upstream.requestEdits.apply(request.headers);
     if (http.style === "host" && http.forwardedProtoHeader !== undefined) {
       request.headers.set(http.forwardedProtoHeader, request.scheme);

@@ -6,6 +6,7 @@ import type { ConnectTls } from "../../net/connect.ts";
 import { TimerWheel } from "../../net/timer-wheel.ts";
 import type { Traffic } from "../../observability/traffic.ts";
 import type { ServiceContext } from "../context.ts";
+import { Forwarding } from "./forwarding.ts";
 
 /** What the parts of an external service share: where it is, how to speak to it, and its accounts. */
 export class Upstream {
@@ -19,6 +20,7 @@ export class Upstream {
   readonly tls: ConnectTls | null;
   readonly wheel: TimerWheel;
   readonly traffic: Traffic;
+  readonly forwarding: Forwarding;
   readonly requestEdits: HeaderEditor;
   readonly responseEdits: HeaderEditor;
   readonly parserLimits: ParserLimits = { headerBytes: 131_072, headerFields: 500, targetBytes: 8_000 };
@@ -32,6 +34,7 @@ export class Upstream {
     this.authority = this.address.kind === "tcp" ? this.where : "localhost";
     this.wheel = TimerWheel.of(context);
     this.traffic = context.metrics.traffic("service", name);
+    this.forwarding = new Forwarding(config.http);
     this.requestEdits = new HeaderEditor(config.http.injectRequestHeaders);
     this.responseEdits = new HeaderEditor(config.http.injectResponseHeaders);
     const { tls } = config;
