@@ -3,9 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BindingConfig, worker as workerSchema } from "../../src/config/schema/worker.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
-import type { CompiledWorker, IsolateEnvironment } from "../../src/isolate/environment.ts";
+import { DiskCodeCache } from "../../src/isolate/code-cache.ts";
+import type { CompiledWorker, IsolateEnvironment, RuntimeScript } from "../../src/isolate/environment.ts";
 import { bundleWorker } from "../../src/isolate/loader/bundle.ts";
 import { loadRuntime } from "../../src/isolate/loader/runtime.ts";
+import { TrustedStore } from "../../src/isolate/trusted-store.ts";
 import type { LogFields, Logger, LogLevel } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/traffic.ts";
 import type { ServiceContext } from "../../src/services/context.ts";
@@ -72,6 +74,10 @@ export interface WorkerSource {
   readonly date?: string;
 }
 
+/** As in a shard: what one test has compiled, the next finds. */
+const codeCache = new DiskCodeCache(TrustedStore.open());
+let runtime: Promise<RuntimeScript> | null = null;
+
 /** Workers in real isolates, linked to one another and to fake services, in this process. */
 export class WorkerBench {
   readonly workers: Map<string, WorkerService> = new Map();
@@ -103,7 +109,7 @@ export class WorkerBench {
       now: () => performance.now() + this.ahead,
       isolates: {
         runtime,
-        codeCache: { get: () => null, put() {} },
+        codeCache,
         watchdog: { enter() {}, leave() {} },
         quarantined: new Set(),
         indexOf: (name) => names.indexOf(name),
@@ -123,7 +129,7 @@ export class WorkerBench {
     settings: Partial<IsolateEnvironment> = {},
   ): Promise<WorkerBench> {
     const compiled = new Map<string, CompiledWorker>();
-    const bench = new WorkerBench(compiled, await loadRuntime(null), settings);
+    const bench = new WorkerBench(compiled, await (runtime ??= loadRuntime()), settings);
     for (const fake of fakes) bench.services.set(fake.name, fake);
     for (const [name, source] of Object.entries(sources)) {
       const main = bench.#write(name, "main.ts", source.code);
