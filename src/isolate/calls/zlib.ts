@@ -7,6 +7,8 @@ import type { CallScope } from "./operations.ts";
 const STATE = 320_000;
 /** Coders that one guest may have open. */
 const MAX_OPEN = 1000;
+/** The guest's garbage is collected when so many are open, so that it finds those that it has dropped unfinished. */
+const COLLECT_AT = 128;
 /** Bytes of one answer, roughly: what is left is asked for again. */
 const MAX_ANSWER = 131_072;
 
@@ -47,6 +49,7 @@ function makeCoder(kind: string): Transform | null {
  */
 export function zlibOperation(scope: CallScope): CallOperation {
   const open = new Map<number, Coder>();
+  let collectAt = COLLECT_AT;
   const drop = (id: number): void => {
     const coder = open.get(id);
     if (coder === undefined) return;
@@ -62,6 +65,10 @@ export function zlibOperation(scope: CallScope): CallOperation {
       return new CallResult("");
     }
     const coder = open.get(id) ?? begin(open, id, kind, scope);
+    if (open.size >= collectAt) {
+      collectAt = open.size * 2;
+      scope.collect();
+    } else if (open.size * 4 < collectAt) collectAt = Math.max(COLLECT_AT, open.size * 2);
     return new ThreadJob(async () => {
       try {
         const answer = await coder.step(verb === "write" ? bytes : null, verb === "end");

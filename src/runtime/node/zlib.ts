@@ -4,6 +4,7 @@ import { Buffer } from "../parts/node-buffer.ts";
 import { stream } from "../parts/node-stream.ts";
 import { bindFrame } from "../web/async-context.ts";
 import { host } from "../web/host.ts";
+import { closeCoder, OpenCoders } from "../web/open-coders.ts";
 import { bytesOf } from "./crypto-keys.ts";
 import { invalidType, nodeError, validateFunction } from "./errors.ts";
 
@@ -21,6 +22,8 @@ const piece = 131_072;
 
 /** Numbers of coders count from here, apart from those of CompressionStream, which share the host's table. */
 let lastId = 2 ** 40;
+
+const open = new OpenCoders();
 
 interface Options {
   maxOutputLength?: number;
@@ -49,7 +52,8 @@ function failure(reason: string): Error {
 class Zlib extends Transform {
   readonly #id = ++lastId;
   #kind: string;
-  #open = false;
+  /** The host holds state. */
+  isOpen = false;
   bytesWritten = 0;
 
   /** @param kind `+` or `-` and the name of a format; `-unzip` finds out by the first byte. */
@@ -80,14 +84,14 @@ class Zlib extends Transform {
 
   _flush(done: Done): void {
     this.#step("end", empty, (error) => {
-      this.#open = false;
+      this.isOpen = false;
       done(error);
     });
   }
 
   _destroy(error: Error | null, done: Done): void {
-    if (this.#open) host.call(CALL_ZLIB, `${this.#id} close close`, empty, { done() {}, failed() {} });
-    this.#open = false;
+    if (this.isOpen) closeCoder(this.#id);
+    this.isOpen = false;
     done(error);
   }
 
@@ -111,7 +115,10 @@ class Zlib extends Transform {
   }
 
   #step(verb: string, bytes: Uint8Array, done: (error?: Error) => void): void {
-    this.#open = true;
+    if (!this.isOpen) {
+      this.isOpen = true;
+      open.add(this.#id, this);
+    }
     const tell = bindFrame(done);
     host.call(CALL_ZLIB, `${this.#id} ${this.#kind} ${verb}`, bytes, {
       done: (text, out) => {
@@ -120,7 +127,7 @@ class Zlib extends Transform {
         else tell();
       },
       failed: (error) => {
-        this.#open = false;
+        this.isOpen = false;
         tell(failure(error.message.slice(error.message.indexOf(": ") + 2)));
       },
     });

@@ -1,8 +1,8 @@
 import { CALL_ZLIB } from "../../wire/ops.ts";
 import { viewBytes } from "../web/encoding.ts";
 import { type HostCallHandler, host } from "../web/host.ts";
+import { closeCoder, OpenCoders } from "../web/open-coders.ts";
 import {
-  ArrayPush,
   Deferred,
   MathMin,
   promiseReject,
@@ -11,8 +11,6 @@ import {
   Uint8ArrayNative,
   viewBuffer,
   viewOffset,
-  WeakRefDeref,
-  WeakRefNative,
 } from "../web/primordials.ts";
 import type { ReadableStream } from "../web/streams/readable-stream.ts";
 import { makeReadable } from "../web/streams/readable-stream.ts";
@@ -25,33 +23,9 @@ export type CompressionFormat = "gzip" | "deflate" | "deflate-raw" | "brotli" | 
 
 /** Bytes that go to the host at once. */
 const PIECE = 131_072;
-/** Streams between two looks for such that nobody can reach any more. */
-const SWEEP = 16;
-
 let lastId = 0;
-/** Coders that the host holds state for, and whether anybody can still feed them. */
-let open: { readonly id: number; readonly algorithms: WeakRef<ZlibAlgorithms> }[] = [];
-let nextSweep = SWEEP;
-
-/** Lets go of the host's state of streams that were left unfinished. */
-function sweep(): void {
-  const kept: typeof open = [];
-  for (let i = 0; i < open.length; i++) {
-    const entry = open[i] as (typeof open)[number];
-    const algorithms = WeakRefDeref(entry.algorithms);
-    if (algorithms === undefined) closeCoder(entry.id);
-    else if (algorithms.isOpen) ArrayPush(kept, entry);
-  }
-  open = kept;
-  nextSweep = open.length + SWEEP;
-}
-
-function closeCoder(id: number): void {
-  host.call(CALL_ZLIB, `${id} close close`, noBytes, ignored);
-}
-
+const open = new OpenCoders();
 const noBytes = new Uint8ArrayNative(0);
-const ignored: HostCallHandler = { done() {}, failed() {} };
 
 /** Has the host's zlib work, off its main thread, and takes the output as fast as the readable side is read. */
 class ZlibAlgorithms implements TransformAlgorithms {
@@ -125,8 +99,7 @@ class ZlibAlgorithms implements TransformAlgorithms {
   #opened(): void {
     if (this.isOpen) return;
     this.isOpen = true;
-    if (open.length >= nextSweep) sweep();
-    ArrayPush(open, { id: this.#id, algorithms: new WeakRefNative(this) });
+    open.add(this.#id, this);
   }
 
   #close(): void {
