@@ -36,6 +36,7 @@ test("an opening handshake is answered as RFC 6455 says, and a wrong one is refu
   assert.match(await ask(handshake.replace(/Sec-WebSocket-Key.*\r\n/, "")), /^HTTP\/1\.1 400 /);
   assert.match(await ask(`${handshake}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n`), /^HTTP\/1\.1 400 /);
   assert.match(await ask(`${handshake}Sec-WebSocket-Protocol: a b\r\n`), /^HTTP\/1\.1 400 /);
+  assert.match(await ask(`${handshake}Content-Length: 1\r\n`), /^HTTP\/1\.1 400 /);
   // Without the tokens it is no request for a WebSocket, and the Worker's answer is an error.
   assert.match(await ask(handshake.replace("Connection: Upgrade\r\n", "")), /^HTTP\/1\.1 500 /);
   assert.match(await ask(handshake.replace("websocket", "h2c")), /^HTTP\/1\.1 500 /);

@@ -7,6 +7,7 @@ import {
   acceptKey,
   checkHandshake,
   defaultOffer,
+  type HandshakeRefusal,
   negotiate,
   newKey,
   type Opened,
@@ -29,6 +30,9 @@ import type { Inbox } from "./inbox.ts";
 import type { IncomingRequest } from "./incoming.ts";
 import { demandNew, type OutboxReader } from "./outbox.ts";
 import type { Session } from "./session.ts";
+
+/** The rest of a body would be read as frames (RFC 6455 §4.1 has none). */
+const withBody: HandshakeRefusal = { status: 400, reason: "it has a body" };
 
 /** Fields of the opening handshake that the host writes itself. */
 const ownFields = [
@@ -204,7 +208,7 @@ export class GuestWebSockets {
       incoming.fail(new ProxyError("draining", "cannot open the WebSocket: the proxy is closing"));
       return;
     }
-    const refusal = checkHandshake(incoming.exchange.request);
+    const refusal = incoming.hadBody ? withBody : checkHandshake(incoming.exchange.request);
     if (refusal !== null) {
       socket.drop(refused, ABNORMAL);
       const head = new ResponseHead(refusal.status, refusal.status === 426 ? version() : new HeaderBlock());
