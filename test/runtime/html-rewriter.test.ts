@@ -81,10 +81,24 @@ test("selectors choose elements by name, attributes, place and ancestors", async
   }
 });
 
+test("negations nest, and any namespace is meant by *|", async () => {
+  for (const [selector, expected] of [
+    ["div :not(:not(.k))", ["p"]],
+    ["*|li", ["li", "li", "li"]],
+  ] as const) {
+    const { log } = await rewrite(
+      page,
+      `rw.on(${JSON.stringify(selector)}, { element(e) { log.push(e.tagName); } });`,
+    );
+    assert.deepEqual(log, expected, selector);
+  }
+});
+
 test("a selector that is malformed, or that a stream cannot match, is refused", async () => {
   const bad = [
     "",
     "p >",
+    "*|",
     "> p",
     "p,,q",
     "[a",

@@ -158,7 +158,7 @@ class Parser {
     this.#space();
     let combinator = "";
     for (;;) {
-      ArrayPush(compounds, { tests: this.#compound(false), combinator });
+      ArrayPush(compounds, { tests: this.#compound(), combinator });
       const spaced = this.#space();
       if (this.#skip(">")) {
         combinator = ">";
@@ -171,8 +171,10 @@ class Parser {
     }
   }
 
-  #compound(inNot: boolean): Test[] {
+  #compound(): Test[] {
     const tests: Test[] = [];
+    // In any namespace, which is what selectors that name none are.
+    if (StringSlice(this.#text, this.#at, this.#at + 2) === "*|") this.#at += 2;
     const from = this.#at;
     if (!this.#skip("*")) {
       const tag = this.#match(namePattern);
@@ -182,7 +184,7 @@ class Parser {
       if (this.#skip("#")) ArrayPush(tests, attribute("id", "=", this.#name(), false));
       else if (this.#skip(".")) ArrayPush(tests, attribute("class", "~=", this.#name(), false));
       else if (this.#skip("[")) ArrayPush(tests, this.#attribute());
-      else if (this.#skip(":")) ArrayPush(tests, this.#pseudo(inNot));
+      else if (this.#skip(":")) ArrayPush(tests, this.#pseudo());
       else break;
     }
     if (this.#at === from) throw this.#error();
@@ -211,15 +213,15 @@ class Parser {
     return attribute(name, operator === null ? "" : (operator[1] as string), value, fold);
   }
 
-  #pseudo(inNot: boolean): Test {
+  #pseudo(): Test {
     const name = StringToLowerCase(this.#name());
     if (name === "first-child" || name === "first-of-type") {
       return { kind: "nth", step: 0, offset: 1, ofType: name === "first-of-type" };
     }
     if (!this.#skip("(")) throw this.#error();
-    if (name === "not" && !inNot) {
+    if (name === "not") {
       this.#space();
-      const tests = this.#compound(true);
+      const tests = this.#compound();
       this.#space();
       if (!this.#skip(")")) throw this.#error();
       return { kind: "not", tests };
