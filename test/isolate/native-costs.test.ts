@@ -65,6 +65,13 @@ test("no derivation hashes a long salt for each of many blocks", async () => {
   }
 });
 
+test("a request to Web Cryptography that is longer than any is refused before it is parsed", () => {
+  const calls = callOperations({ buffer: { take: () => true, give() {} }, collect: () => {} });
+  const long = "[".repeat(3 * MiB);
+  for (const operation of [wire.CALL_CRYPTO, wire.CALL_NATIVE])
+    assert.throws(() => calls.get(operation)?.(`crypto.pbkdf2\n${long}`, some), CallFailure);
+});
+
 test("scrypt is refused what takes its first or last step long, however little memory its middle takes", () => {
   refused("crypto.scrypt", { N: 2, r: 65_536, p: 1, length: 16_384 }, some, some);
   refused("crypto.scrypt", { N: 2, r: 1, p: 65_536, length: 64 }, some, some);
