@@ -57,9 +57,15 @@ export function checkReferences(
   for (const socket of entries(child(root, "sockets"))) check(child(socket.node, "service"));
   for (const { kind, body } of services) {
     if (kind === "worker") checkWorker(body, check);
-    if (kind === "router") for (const rule of items(body.node)) check(child(rule, "service"));
+    if (kind === "router") for (const rule of items(body.node)) checkRoute(rule, check);
   }
   for (const step of middlewareReferences(services, entries(child(root, "services")))) check(step);
+}
+
+function checkRoute(rule: ConfigNode, check: (node: ConfigNode | null) => void): void {
+  check(child(rule, "service"));
+  for (const branch of items(child(rule, "split"))) check(child(branch, "service"));
+  check(child(child(rule, "mirror"), "service"));
 }
 
 function checkWorker(body: Entry, check: (node: ConfigNode | null) => void): void {

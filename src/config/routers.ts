@@ -1,7 +1,19 @@
 import type { Report } from "./diagnostic.ts";
 import type { NamedService } from "./kinds.ts";
+import { checkTrait } from "./middleware.ts";
+import { routeActions } from "./schema/router.ts";
 import { placeOf } from "./source.ts";
-import { asText, type ConfigNode, child, entries, items, shown, type TextNode, textAt } from "./tree.ts";
+import {
+  asText,
+  type ConfigNode,
+  child,
+  entries,
+  items,
+  type MapNode,
+  shown,
+  type TextNode,
+  textAt,
+} from "./tree.ts";
 
 const methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
@@ -21,6 +33,9 @@ export function checkRouter(service: NamedService, report: Report): void {
     checkHost(textAt(rule, "host"), report);
     checkPath(textAt(rule, "path"), report);
     checkPath(textAt(rule, "stripPrefix"), report);
+    checkAction(rule, report);
+    checkRewrite(rule, report);
+    checkTrait(child(rule, "splitBy"), report);
     const path = textAt(rule, "path");
     const prefix = textAt(rule, "stripPrefix");
     if (path !== null && prefix !== null && !startsWithin(path.value, prefix.value)) {
@@ -32,13 +47,91 @@ export function checkRouter(service: NamedService, report: Report): void {
   }
 }
 
+/** Exactly one thing is done with a request. */
+function checkAction(rule: MapNode, report: Report): void {
+  const [first, second] = Array.from(rule.entries.values()).filter(({ key }) =>
+    (routeActions as readonly string[]).includes(key),
+  );
+  if (first === undefined) {
+    const known = Array.from(rule.entries.keys()).every((key) => ruleKeys.includes(key));
+    if (known) {
+      report.error(rule.span, `cannot tell what the rule does: expected one of ${routeActions.join(", ")}`);
+    }
+  } else if (second !== undefined) {
+    report.error(second.keySpan, `cannot use "${second.key}" here: the rule has "${first.key}" already`, [
+      { message: "what it does stands here first", place: placeOf(first.keySpan) },
+    ]);
+  }
+}
+
+function checkRewrite(rule: MapNode, report: Report): void {
+  const rewrite = rule.entries.get("rewrite");
+  const path = textAt(rule, "path");
+  const strip = rule.entries.get("stripPrefix");
+  if (rewrite !== undefined && strip !== undefined) {
+    report.error(
+      strip.keySpan,
+      "cannot strip a prefix of a path that is rewritten: rewrite alone says what it becomes",
+    );
+  }
+  const takesRest = path?.value.endsWith("/*") === true;
+  const fixed = takesRest && path !== null ? path.value.slice(0, -2) : "";
+  const to = asText(rewrite?.node);
+  if (to?.value.endsWith("/*") === true && (!takesRest || fixed.includes("*"))) {
+    report.error(to.span, `cannot rewrite to ${shown(to)}: the rule's path has no star at its end alone`);
+  }
+  if (to !== null && /[?#\\]/.test(to.value)) {
+    report.error(to.span, `cannot rewrite to ${shown(to)}: expected a path alone`);
+  }
+  const place = textAt(child(rule, "redirect"), "to");
+  for (const [name] of place?.value.matchAll(/\{[^}]*\}/g) ?? []) {
+    if (!placeholders.includes(name)) {
+      report.error(place?.span ?? null, `cannot fill in "${name}": expected ${placeholders.join(", ")}`);
+    } else if (name === "{rest}" && (!takesRest || fixed.includes("*"))) {
+      report.error(
+        place?.span ?? null,
+        'cannot fill in "{rest}": the rule\'s path has no star at its end alone',
+      );
+    }
+  }
+  let sum = 0;
+  const split = rule.entries.get("split");
+  for (const branch of items(split?.node)) {
+    const weight = child(branch, "weight");
+    sum += weight?.kind === "scalar" && typeof weight.value === "number" ? weight.value : 1;
+  }
+  if (split?.node.kind === "list" && split.node.items.length > 0 && sum === 0) {
+    report.error(split.keySpan, "cannot split: no branch has a weight above 0");
+  }
+}
+
+const placeholders = ["{scheme}", "{host}", "{authority}", "{path}", "{query}", "{rest}"];
+
+/** Keys of a rule beside what it does; an unknown one was most likely meant to say that. */
+const ruleKeys = [
+  "host",
+  "path",
+  "methods",
+  "headers",
+  "query",
+  "stripPrefix",
+  "rewrite",
+  "middleware",
+  "bodyLimit",
+  "timeout",
+  "mirror",
+  "splitBy",
+];
+
 /** A path of `/*` is not enough: tunnels and `OPTIONS *` have no path. */
 function takesAll(rule: ConfigNode): boolean {
   for (const { key, node } of entries(rule)) {
-    if (key !== "service" && !(key === "host" && asText(node)?.value === "*")) return false;
+    if (conditions.includes(key) && !(key === "host" && asText(node)?.value === "*")) return false;
   }
   return true;
 }
+
+const conditions = ["host", "path", "methods", "headers", "query"];
 
 /** `example.com`, `*.example.com` or `*`, each with or without `:port`. */
 function checkHost(host: TextNode | null, report: Report): void {

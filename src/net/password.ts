@@ -21,19 +21,17 @@ const maxMemory = 128 * 1024 * 1024;
 /**
  * Reads `$scrypt$ln=14,r=8,p=1$salt$hash` (the PHC string format, base64); any other text is the password itself.
  *
- * @throws Error `cannot read the password hash: reason`; the text is not in it.
+ * @throws Error with the reason; the text is not in it.
  */
 export function readPassword(text: string): StoredPassword {
   if (!text.startsWith("$")) return { kind: "plain", text };
   const match = phc.exec(text);
   if (match === null) {
-    throw new Error("cannot read the password hash: expected $scrypt$ln=…,r=…,p=…$salt$hash");
+    throw new Error("expected $scrypt$ln=…,r=…,p=…$salt$hash");
   }
   const [logN, r, p] = [Number(match[1]), Number(match[2]), Number(match[3])];
   if (logN < 10 || r < 1 || p < 1 || 128 * 2 ** logN * r > maxMemory || p > 16) {
-    throw new Error(
-      "cannot read the password hash: expected ln from 10 to 17, with at most 128 MiB of memory",
-    );
+    throw new Error("expected ln from 10 to 17, with at most 128 MiB of memory");
   }
   const salt = Buffer.from(match[4] ?? "", "base64");
   return { kind: "scrypt", logN, r, p, salt, hash: Buffer.from(match[5] ?? "", "base64") };

@@ -1,10 +1,5 @@
-import type {
-  DiskConfig,
-  ExternalConfig,
-  NetworkConfig,
-  RouterConfig,
-  ServiceConfig,
-} from "../config/schema/services.ts";
+import type { RouterConfig } from "../config/schema/router.ts";
+import type { DiskConfig, ExternalConfig, NetworkConfig, ServiceConfig } from "../config/schema/services.ts";
 import type { WorkerConfig } from "../config/schema/worker.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "./context.ts";
 import { createDisk } from "./disk/disk.ts";

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RouteConfig } from "../../src/config/schema/services.ts";
+import type { RouteConfig } from "../../src/config/schema/router.ts";
 import { HeaderBlock } from "../../src/http/header-block.ts";
 import { ResponseHead } from "../../src/http/message.ts";
 import { RouterService } from "../../src/services/router/router.ts";
 import type { Service, Tunnel } from "../../src/services/service.ts";
+import { TestContextOfServices } from "./http-harness.ts";
 import { CollectedTunnel, collect } from "./network-harness.ts";
 
 /** Answers with its own name and the target that it was given. */
@@ -40,7 +41,13 @@ type Rule = Partial<Omit<RouteConfig, "service">> & { readonly to: string };
 function makeRouter(...rules: readonly Rule[]): RouterService {
   const router = new RouterService(
     "edge",
-    rules.map(({ to, ...rule }) => ({ ...rule, service: { name: to, entrypoint: null, props: {} } })),
+    rules.map(({ to, ...rule }) => ({
+      timeout: 0,
+      splitBy: "client" as const,
+      ...rule,
+      service: { name: to, entrypoint: null, props: {} },
+    })),
+    new TestContextOfServices().forServices,
   );
   router.link(({ name }) => (name === "edge" ? router : new NamedService(name)));
   return router;

@@ -1,16 +1,7 @@
 import { z } from "zod";
-import {
-  address,
-  designator,
-  duration,
-  headerEdits,
-  headerName,
-  headerValue,
-  httpStyle,
-  oneOf,
-  text,
-} from "./common.ts";
+import { address, duration, headerEdits, headerName, httpStyle, oneOf, text } from "./common.ts";
 import { type MiddlewareConfig, middlewares } from "./middleware.ts";
+import { type RouterConfig, router } from "./router.ts";
 import { externalTls } from "./tls.ts";
 import { type WorkerConfig, worker } from "./worker.ts";
 
@@ -208,65 +199,6 @@ export const disk = z
     examples: [{ path: "./public" }],
   });
 export type DiskConfig = z.output<typeof disk>;
-
-export const route = z
-  .strictObject({
-    host: text.optional().meta({
-      description:
-        "The host of the request, in any case; `*.example.com` is every name below it, and `:port` after it asks for that " +
-        "port. A tunnel has a host alone, so a rule with a path or headers does not take it.",
-      examples: ["api.example.com", "*.example.com"],
-    }),
-    path: text
-      .startsWith("/", { error: 'expected a path that begins with "/"' })
-      .optional()
-      .meta({
-        description:
-          "The path of the request, decoded once and without dot segments. `/v1/*` is `/v1` and everything below it; a `*` " +
-          "elsewhere stands for any characters of one segment. Case counts.",
-        examples: ["/v1/*"],
-      }),
-    methods: z
-      .array(text)
-      .optional()
-      .meta({ description: "Methods, in capitals. GET takes HEAD too.", examples: [["GET", "HEAD"]] }),
-    headers: z
-      .record(text, headerValue.nullable())
-      .optional()
-      .meta({
-        description:
-          "Headers with the value that each must have; `*` is any value, `null` means that it must be absent.",
-        examples: [{ "x-beta": "*" }],
-      }),
-    stripPrefix: text
-      .startsWith("/", { error: 'expected a path that begins with "/"' })
-      .optional()
-      .meta({
-        description: "Taken off the front of the path before the service sees it.",
-        examples: ["/static"],
-      }),
-    service: designator.meta({ description: "Who answers.", examples: ["gateway"] }),
-  })
-  .meta({
-    id: "Route",
-    title: "Rule of a router",
-    description:
-      "A condition and a service. Every field but `service` is part of the condition; all of them must hold.",
-    examples: [{ host: "api.example.com", path: "/v1/*", methods: ["GET"], service: "gateway" }],
-  });
-export type RouteConfig = z.output<typeof route>;
-
-export const router = z
-  .array(route)
-  .min(1, { error: "expected at least one rule" })
-  .meta({
-    id: "Router",
-    title: "Router",
-    description:
-      "Rules from top to bottom; the first that holds names the service. When none does, the answer is 404.",
-    examples: [[{ path: "/static/*", stripPrefix: "/static", service: "assets" }, { service: "gateway" }]],
-  });
-export type RouterConfig = z.output<typeof router>;
 
 /** `middleware` is the kind of a service that has nothing else: a list under a name. */
 export const serviceKinds = ["worker", "external", "network", "disk", "router"] as const;

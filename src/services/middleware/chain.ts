@@ -106,7 +106,7 @@ class RpcFront extends Front implements RpcService {
 }
 
 /** A built-in middleware in one place. */
-class Placed implements Service {
+export class Placed implements Service {
   readonly name: string;
   readonly kind = "middleware";
   readonly #middleware: Middleware;

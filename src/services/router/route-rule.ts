@@ -1,9 +1,17 @@
-import type { RouteConfig } from "../../config/schema/services.ts";
+import type { RouteConfig } from "../../config/schema/router.ts";
 import type { RequestHead } from "../../http/message.ts";
 import { escapedOctet, pathEnd } from "../../http/path.ts";
-import type { Designator, Resolve, Service } from "../service.ts";
+import { TimerWheel } from "../../net/timer-wheel.ts";
+import type { ServiceContext } from "../context.ts";
+import { createBodyLimit } from "../middleware/body-limit.ts";
+import { Chain, Placed } from "../middleware/chain.ts";
+import type { Resolve, Service } from "../service.ts";
+import { FixedResponse, Redirection } from "./fixed-answers.ts";
 import { HostPattern } from "./host-pattern.ts";
+import { Mirror } from "./mirror.ts";
 import { PathPattern } from "./path-pattern.ts";
+import { RouteTimeout } from "./route-timeout.ts";
+import { Split } from "./split.ts";
 
 /** One entry of a router, read once so that a request only compares. */
 export class RouteRule {
@@ -15,7 +23,13 @@ export class RouteRule {
   readonly #headers: ReadonlyArray<readonly [name: string, value: string | null]>;
   /** Octets as characters, without a slash at the end; empty when nothing is stripped. */
   readonly #strip: string;
-  readonly #designator: Designator;
+  readonly #query: ReadonlyArray<readonly [name: string, value: string | null]>;
+  /** What the path becomes, octets as characters; null when it stays. With `#takesRest` without the final slash and star. */
+  readonly #rewrite: string | null;
+  readonly #takesRest: boolean;
+  /** The path's octets before its final slash and star. */
+  readonly #prefix: string;
+  readonly #config: RouteConfig;
   #service: Service | null = null;
 
   /** @throws Error when a pattern cannot be read. */
@@ -25,13 +39,46 @@ export class RouteRule {
     this.#methods = config.methods === undefined ? null : readMethods(config.methods);
     this.#headers = Object.entries(config.headers ?? {});
     this.#strip = trimSlash(Buffer.from(config.stripPrefix ?? "", "utf8").toString("latin1"));
-    this.#designator = config.service;
+    this.#query = Object.entries(config.query ?? {});
+    this.#takesRest = config.rewrite?.endsWith("/*") === true;
+    this.#rewrite =
+      config.rewrite === undefined ? null : this.#takesRest ? config.rewrite.slice(0, -2) : config.rewrite;
+    const { path = "" } = config;
+    this.#prefix = path.endsWith("/*") ? Buffer.from(path.slice(0, -2), "utf8").toString("latin1") : "";
+    this.#config = config;
     this.hasPath = this.#path !== null;
     this.hasHost = this.#host !== null;
   }
 
-  link(resolve: Resolve): void {
-    this.#service = resolve(this.#designator);
+  /** @param router its name. @param index of the rule in it. @param context may lack what no rule of a test needs */
+  link(resolve: Resolve, router: string, index: number, context: ServiceContext): void {
+    const { middleware, mirror, timeout, bodyLimit } = this.#config;
+    let service = this.#action(resolve, router, index);
+    if (mirror !== undefined) {
+      const shadow = new Mirror(mirror, TimerWheel.of(context));
+      shadow.link(resolve);
+      service = new Placed(shadow, service);
+    }
+    if (middleware !== undefined) {
+      const chain = new Chain(middleware, context);
+      chain.link(resolve);
+      service = chain.before(service);
+    }
+    if (timeout > 0) service = new Placed(new RouteTimeout(timeout, TimerWheel.of(context)), service);
+    if (bodyLimit !== undefined) service = new Placed(createBodyLimit(bodyLimit, context), service);
+    this.#service = service;
+  }
+
+  #action(resolve: Resolve, router: string, index: number): Service {
+    const { service, split, splitBy, redirect, respond } = this.#config;
+    if (service !== undefined) return resolve(service);
+    if (redirect !== undefined) return new Redirection(router, redirect, (target) => this.#restOf(target));
+    if (respond !== undefined) return new FixedResponse(router, respond);
+    const branches = (split ?? []).map((branch) => ({
+      service: resolve(branch.service),
+      weight: branch.weight,
+    }));
+    return new Split(router, branches, splitBy, `${router} ${index}`);
   }
 
   get service(): Service {
@@ -47,14 +94,51 @@ export class RouteRule {
     for (const [field, value] of this.#headers) {
       if (!matchesHeader(request, field, value)) return false;
     }
+    return this.#query.length === 0 || this.#matchesQuery(request.target);
+  }
+
+  /** A name that stands several times matches with any of its values: a service may read either. */
+  #matchesQuery(target: string): boolean {
+    const parameters = new URLSearchParams(target.slice(pathEnd(target) + 1));
+    for (const [name, value] of this.#query) {
+      if (
+        value === null || value === "*"
+          ? parameters.has(name) !== (value === "*")
+          : !parameters.has(name, value)
+      ) {
+        return false;
+      }
+    }
     return true;
   }
 
   /** A tunnel has a host and nothing else: a rule that asks for more does not take it, except for method CONNECT. */
   matchesTunnel(name: string, port: number): boolean {
-    if (this.#path !== null || this.#headers.length > 0) return false;
+    if (this.#path !== null || this.#headers.length + this.#query.length > 0) return false;
     if (this.#methods !== null && !this.#methods.includes("CONNECT")) return false;
     return this.#host === null || this.#host.matches(name, port);
+  }
+
+  /**
+   * The target as the service sees it; the query goes on byte for byte, and so does what the final star stands for. Null
+   * when the path matches only once it is decoded or cut: then it is not known where the rest begins.
+   */
+  rewrite(target: string): string | null {
+    if (this.#rewrite === null) return this.strip(target);
+    if (target === "*") return target;
+    const query = target.slice(pathEnd(target));
+    if (!this.#takesRest) return this.#rewrite + query;
+    const rest = this.#restOf(target);
+    if (rest === null) return null;
+    const path = this.#rewrite + rest;
+    return (path === "" ? "/" : path) + query;
+  }
+
+  /** From the slash on, or empty; null when the path does not begin with the rule's, octet for octet. */
+  #restOf(target: string): string | null {
+    const end = pathEnd(target);
+    const at = skipOctets(target, end, this.#prefix);
+    return at === end || (at !== -1 && target.charCodeAt(at) === 47) ? target.slice(at, end) : null;
   }
 
   /** The target without the rule's prefix; the rest goes on byte for byte, and begins with a slash. */

@@ -1,9 +1,9 @@
-import type { RouterConfig } from "../../config/schema/services.ts";
+import type { RouterConfig } from "../../config/schema/router.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
 import type { RequestHead } from "../../http/message.ts";
 import { isPlainPath, pathEnd, pathForms } from "../../http/path.ts";
-import type { LinkableService, ServiceFactory } from "../context.ts";
+import type { LinkableService, ServiceContext, ServiceFactory } from "../context.ts";
 import type { Resolve, Service, Tunnel } from "../service.ts";
 import { anyPort, splitAuthority } from "./host-pattern.ts";
 import { RouteRule } from "./route-rule.ts";
@@ -17,21 +17,23 @@ export class RouterService implements LinkableService {
   readonly name: string;
   readonly kind = "router" as const;
   readonly #rules: readonly RouteRule[];
+  readonly #context: ServiceContext;
   readonly #hasPaths: boolean;
   readonly #hasHosts: boolean;
   /** What is being handed on right now: routers that lead back to one another meet it again. */
   #current: Exchange | Tunnel | null = null;
 
   /** @throws Error when a rule's pattern cannot be read. */
-  constructor(name: string, config: RouterConfig) {
+  constructor(name: string, config: RouterConfig, context: ServiceContext) {
     this.name = name;
+    this.#context = context;
     this.#rules = config.map((route) => new RouteRule(route));
     this.#hasPaths = this.#rules.some((rule) => rule.hasPath);
     this.#hasHosts = this.#rules.some((rule) => rule.hasHost);
   }
 
   link(resolve: Resolve): void {
-    for (const rule of this.#rules) rule.link(resolve);
+    for (const [index, rule] of this.#rules.entries()) rule.link(resolve, this.name, index, this.#context);
   }
 
   handle(exchange: Exchange): void {
@@ -50,7 +52,14 @@ export class RouterService implements LinkableService {
       );
       return;
     }
-    request.target = rule.strip(request.target);
+    const target = rule.rewrite(request.target);
+    if (target === null) {
+      exchange.fail(
+        new ProxyError("request_malformed", "cannot rewrite: the path can be read in different ways"),
+      );
+      return;
+    }
+    request.target = target;
     const outer = this.#current;
     this.#current = exchange;
     try {
@@ -121,4 +130,5 @@ export class RouterService implements LinkableService {
 const missing = -1;
 const ambiguous = -2;
 
-export const createRouter: ServiceFactory<RouterConfig> = (name, config) => new RouterService(name, config);
+export const createRouter: ServiceFactory<RouterConfig> = (name, config, context) =>
+  new RouterService(name, config, context);
