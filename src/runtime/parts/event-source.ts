@@ -11,6 +11,7 @@ import {
   promiseResolve,
   StringIndexOf,
   StringSlice,
+  SymbolDispose,
   TypedArrayTag,
 } from "../web/primordials.ts";
 import { Request } from "../web/request.ts";
@@ -143,6 +144,11 @@ export class EventSource extends EventTarget {
     if (reader?.stream) void reader.stream.cancel(undefined);
     this.#controller?.abort();
     this.#controller = null;
+  }
+
+  /** As in workerd. */
+  [SymbolDispose](): void {
+    this.close();
   }
 
   async #connect(): Promise<void> {
