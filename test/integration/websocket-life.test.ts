@@ -229,3 +229,33 @@ test("a client that floods a busy Worker is held, and loses nothing", async (t) 
     await client.closed;
   }
 });
+
+test("a Worker that patches prototypes neither breaks nor spies on its sockets", async (t) => {
+  const code = `
+  const seen = [];
+  for (const proto of [Array.prototype, Map.prototype, EventTarget.prototype, Promise.prototype, String.prototype, Uint8Array.prototype, Object.getPrototypeOf(Uint8Array.prototype), ArrayBuffer.prototype]) {
+    for (const key of Object.getOwnPropertyNames(proto)) {
+      if (key === "constructor" || key === "addEventListener" || typeof Object.getOwnPropertyDescriptor(proto, key).value !== "function") continue;
+      proto[key] = function () { seen.push(key); throw new Error("patched " + key); };
+    }
+  }
+  Object.defineProperty(Object.prototype, "then", { get() { seen[seen.length] = "then"; return undefined; }, configurable: true });
+  export default { fetch() {
+    const pair = new WebSocketPair();
+    const client = pair[0], server = pair[1];
+    server.accept();
+    server.binaryType = "arraybuffer";
+    server.onmessage = (event) => { server.send(event.data); if (event.data === "report") { let all = ""; for (let i = 0; i < seen.length; i++) all += seen[i]; server.send(all); }; };
+    return new Response(null, { status: 101, webSocket: client });
+  } };`;
+  const stage = await WebSocketStage.start(t, { workers: { main: today(code) } });
+  const client = await stage.connect();
+  assert.equal(await client.ask("hello"), "hello");
+  assert.deepEqual(await client.ask(Buffer.alloc(300_000, 1)), Buffer.alloc(300_000, 1));
+  client.socket.send("report");
+  assert.equal(await client.next(), "report");
+  // What the language itself asks of the Response that the handler returns.
+  assert.equal(await client.next(), "then");
+  client.socket.close();
+  await client.closed;
+});
