@@ -16,6 +16,8 @@ commands:
   check [proxy.yaml]           validate the config and compile its Workers; open nothing
   test [proxy.yaml] [filter]   run the tests that the config's Workers export
   types [proxy.yaml]           write the types of what the config binds, for an editor and tsc
+  cert [print|export|install|remove]
+                               the CA of tls: { development: true }
   init [dir]                   write a starting project
 
 options:
@@ -87,6 +89,21 @@ examples:
   sluice types --check && tsc
 
 exit codes: 0, 1 when the config cannot be read or the file is not up to date, 2 usage
+`,
+  cert: `usage: sluice cert [print | export FILE | install | remove] [options]
+
+The development CA, whose certificates a socket with tls: { development: true } shows. It is made on first use and kept
+in the user's data directory; SLUICE_DATA_DIR names another one.
+
+  print        its certificate, in PEM
+  export FILE  the same into a file, for another machine or a client's --cacert
+  install      makes this machine trust it: Debian's store, and that of Chromium
+  remove       takes it out of both, and deletes it
+
+options:
+  --store system|nss          only one of the two
+
+exit codes: 0, 1 when something is left to do (it says what), 2 usage
 `,
   init: `usage: sluice init [dir]
 

@@ -70,6 +70,15 @@ const commands = {
       });
     },
   },
+  cert: {
+    flags: { ...help, store: { type: "string" } },
+    words: 2,
+    async run(parsed) {
+      const { cert } = await import("./cert.ts");
+      const [action = "print", file] = parsed.words;
+      return cert({ action, file, store: textFlag(parsed, "store") });
+    },
+  },
   init: {
     flags: help,
     words: 1,

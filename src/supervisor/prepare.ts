@@ -1,7 +1,9 @@
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { type Diagnostic, sortDiagnostics, workerDiagnostic } from "../config/diagnostic.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Overrides } from "../config/overrides.ts";
+import type { ProxyConfig } from "../config/schema/proxy.ts";
 import { bundleWorker } from "../isolate/loader/bundle.ts";
 import { loadRuntime } from "../isolate/loader/runtime.ts";
 import type { Revision } from "./revision.ts";
@@ -43,12 +45,29 @@ export async function prepareRevision(source: ConfigSource): Promise<Prepared> {
   const script = await runtime;
   if (config === null || workers.length < bundles.length) return { revision: null, diagnostics, files };
   const shards = config.shards === "auto" ? availableParallelism() : config.shards;
+  await addDevelopmentCertificates(config, source.env);
   const { certificates } = loaded;
   return {
     revision: { config, workers, runtime: script, files, certificates, shards },
     diagnostics,
     files,
   };
+}
+
+/** @throws Error when the authority can be neither read nor made */
+async function addDevelopmentCertificates(config: ProxyConfig, env: NodeJS.ProcessEnv): Promise<void> {
+  for (const { tls } of Object.values(config.sockets)) {
+    if (tls === undefined || tls.development === false) continue;
+    // What makes certificates takes a while to load.
+    const { DevelopmentCa, dataDirectory } = await import("../tls/development-ca.ts");
+    try {
+      const ca = DevelopmentCa.open(join(dataDirectory(env), "ca"));
+      tls.certificates.push(ca.leaf(tls.development === true ? [] : tls.development));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`cannot make a development certificate: ${reason}`, { cause: error });
+    }
+  }
 }
 
 const noRuntime = Promise.resolve({ code: "", parts: {} });

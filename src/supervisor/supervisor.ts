@@ -361,6 +361,11 @@ export class Supervisor implements GenerationHost, KeeperHost {
         shown.includes(":/") || shown.startsWith("unix-")
           ? shown
           : `${config.sockets[name]?.tls === undefined ? "http" : "https"}://${shown}`;
+      if ((config.sockets[name]?.tls?.development ?? false) !== false) {
+        this.#log?.say(
+          `the certificate of ${name} is of the development CA: sluice cert install makes this machine trust it`,
+        );
+      }
       this.#log?.say(`listening on ${url} (${name} → ${target})`);
     }
   }

@@ -222,10 +222,15 @@ export class TlsAcceptor {
     if (!this.#pending.has(socket)) return;
     const reason = this.#config.clientCertificates?.required === true ? "certificate" : "closed";
     this.#count(reason);
-    this.#context.log.log("debug", "tls.handshake_failed", "cannot finish a TLS handshake: it was broken off", {
-      socket: this.#name,
-      reason,
-    });
+    this.#context.log.log(
+      "debug",
+      "tls.handshake_failed",
+      "cannot finish a TLS handshake: it was broken off",
+      {
+        socket: this.#name,
+        reason,
+      },
+    );
     this.#settled(socket);
   }
 

@@ -94,6 +94,16 @@ export const socketTls = z
           "name fits. Files that change are read again, without a reload and without a connection lost.",
         examples: [[{ certificate: "./cert.pem", key: "./key.pem" }]],
       }),
+    development: z
+      .union([z.boolean(), z.array(text)], { error: "expected true, or a list of names" })
+      .default(false)
+      .meta({
+        description:
+          "Shows a certificate of a local authority that is made on first use, in place of files: for localhost, " +
+          "127.0.0.1, ::1 and this machine's name, and for further names if there is a list. `sluice cert " +
+          "install` makes this machine trust it.",
+        examples: [true, ["shop.test"]],
+      }),
     clientCertificates: clientCertificates
       .optional()
       .meta({ description: "Asks clients for a certificate. Without it none is asked for." }),
@@ -112,8 +122,9 @@ export const socketTls = z
       examples: ["5s"],
     }),
   })
-  .refine((tls) => tls.certificates.length > 0, {
-    error: "expected certificates, as in certificates: [{ certificate: ./cert.pem, key: ./key.pem }]",
+  .refine((tls) => tls.certificates.length > 0 !== (tls.development !== false), {
+    error:
+      "expected either certificates, as in certificates: [{ certificate: ./cert.pem, key: ./key.pem }], or development: true",
   })
   .meta({
     id: "SocketTls",
