@@ -66,6 +66,12 @@ export class TrustedProxies {
     const trusted = told && this.#trusts(peer.address);
     const client = trusted ? this.#read(head, peer) : peer;
     if (told) for (const name of fields) if (name !== this.#protoHeader) head.headers.delete(name);
+    if (trusted) {
+      // What is true of it stays to be seen, by Workers and by servers that are told of nothing else.
+      const hops = client.hops === "" ? "" : `, ${client.hops}`;
+      head.headers.text += `X-Forwarded-For: ${client.address}${hops}\r\nX-Forwarded-Proto: ${client.secure ? "https" : "http"}\r\n`;
+      if ((client.host ?? "") !== "") head.headers.text += `X-Forwarded-Host: ${client.host}\r\n`;
+    }
     if (proto === null) return client;
     const secure = isHttps(proto, client.secure);
     if (client.secure === secure) return client;
