@@ -122,3 +122,24 @@ test("a body through TLS keeps its backpressure and its bytes", async (t) => {
   assert.equal(bytes.length, size);
   assert.ok(bytes.every((byte) => byte === 122));
 });
+
+test("a second connection to an upstream resumes the session of the first", async (t) => {
+  const resumed: boolean[] = [];
+  const listener = tls.createServer({ cert: server.certificate, key: server.key }, (socket) => {
+    resumed.push(socket.isSessionReused());
+    socket.on("data", () =>
+      socket.end("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"),
+    );
+    socket.on("error", () => {});
+    t.after(() => socket.destroy());
+  });
+  listener.listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  t.after(() => listener.close());
+  const address = `127.0.0.1:${(listener.address() as AddressInfo).port}`;
+  const proxy = await TestProxy.start(t, {
+    external: { address, tls: { trust: [server.certificate], certificateHost: "app.internal" } },
+  });
+  for (let i = 0; i < 2; i++) assert.equal(await (await fetch(proxy.url)).text(), "ok");
+  assert.deepEqual(resumed, [false, true]);
+});

@@ -332,10 +332,50 @@ services:
     stderr,
     /proxy\.yaml:3:\d+: error: cannot use key "\.\/exact\.key": it belongs to another certificate/,
   );
-  assert.match(stderr, /proxy\.yaml:4:\d+: error: .*expected certificates/);
+  assert.match(stderr, /proxy\.yaml:4:\d+: error: .*expected either certificates/);
   assert.match(stderr, /proxy\.yaml:5:\d+: error: cannot read "\.\/none\.pem": there is no such file/);
   assert.match(stderr, /proxy\.yaml:5:\d+: error: cannot use key "\.\/ca\.pem": the file holds none in PEM/);
   assert.match(stderr, /proxy\.yaml:6:\d+: error: cannot use OCSP response/);
   assert.match(stderr, /proxy\.yaml:6:\d+: error: cannot use ciphers "nonsense"/);
   assert.match(stderr, /proxy\.yaml:6:\d+: error: .*TLSv1\.2/);
+});
+
+test("a server gets the verified certificate of the client, and never one that a client wrote", async (t) => {
+  const origin = net.createServer((socket) => {
+    t.after(() => socket.destroy());
+    socket.on("error", () => {});
+    socket.on("data", (bytes) => {
+      const body = JSON.stringify(/^client-cert: (.*)\r$/im.exec(bytes.toString("latin1"))?.[1] ?? null);
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    });
+  });
+  origin.listen(0, "127.0.0.1");
+  await once(origin, "listening");
+  t.after(() => origin.close());
+  const { port: originPort } = origin.address() as net.AddressInfo;
+  const settings = "      clientCertificates: { trust: [./clients.pem], required: false }";
+  const text = config(settings).replace(
+    /services:[^]*$/,
+    `services: { hello: { external: { address: "127.0.0.1:${originPort}", http: { clientCertificateHeader: client-cert } } } }`,
+  );
+  const sluice = await startSluice(t, text, { files });
+  const alice = clients.issue(["alice"]);
+  const mallory = authority.issue(["mallory"]);
+  const der = Buffer.from(alice.certificate.replace(/-----[^-]+-----|\s/g, ""), "base64");
+  for (const [shown, expected] of [
+    [alice, `:${der.toString("base64")}:`],
+    [mallory, null],
+    [null, null],
+  ] as const) {
+    const { socket } = await shake(t, portOf(sluice), {
+      servername: "one.test",
+      ...(shown === null ? {} : { cert: shown.certificate, key: shown.key }),
+    });
+    socket.write("GET / HTTP/1.1\r\nHost: site\r\nClient-Cert: :Zm9yZ2Vk:\r\n\r\n");
+    const [bytes] = (await once(socket, "data")) as [Buffer];
+    let answer = bytes.toString("latin1");
+    while (!/\r\n\r\n./.test(answer))
+      answer += ((await once(socket, "data")) as [Buffer])[0].toString("latin1");
+    assert.equal(JSON.parse(answer.slice(answer.indexOf("\r\n\r\n") + 4)), expected);
+  }
 });
