@@ -37,6 +37,8 @@ export function* middlewareReferences(
   for (const { list } of findPlacements(services, serviceEntries)) {
     for (const step of items(list)) {
       if (asText(step) !== null || child(step, "name") !== null) yield step;
+      const asked = child(child(step, "forwardAuth"), "service");
+      if (asked !== null) yield asked;
     }
   }
 }

@@ -273,3 +273,35 @@ log: { access: false }
   assert.equal((JSON.parse(answers[3]?.text ?? "") as Echo).headers["x-passed"], "guard");
   assert.equal(await (await ask("one", "/own")).text(), "from guard");
 });
+
+test("another service decides about each request, and names the user", async (context) => {
+  const login = `
+export default { fetch(request) {
+  const { headers } = request;
+  const asked = ["method", "proto", "host", "uri"].map((name) => headers.get("x-forwarded-" + name)).join(" ");
+  if (headers.get("if-none-match") !== null || request.method !== "GET") return new Response(null, { status: 500 });
+  if (headers.get("cookie") !== "session=1")
+    return new Response("log in", { status: 401, headers: { "x-asked": asked, "set-cookie": "try=1" } });
+  return new Response("ok", { headers: { "x-user": "ada", "x-other": "1" } });
+} };`;
+  const edge = await Edge.start(
+    context,
+    "[{ forwardAuth: { service: login, path: /verify, copyHeaders: [x-user, x-role] } }]",
+    "  login: { worker: { main: ./login.js, compatibilityDate: 2026-11-01 } }",
+    { "login.js": login },
+  );
+  const forged = { "x-role": "root", "x-user": "root", "x-forwarded-uri": "/harmless", "if-none-match": "1" };
+  const refused = await edge.ask("/secret?a", { method: "POST", body: "x", headers: forged });
+  assert.equal(refused.status, 401);
+  assert.match(refused.headers.get("x-asked") ?? "", /^POST http 127\.0\.0\.1:\d+ \/secret\?a$/);
+  assert.equal(await refused.text(), "log in");
+  const echo = await edge.echo("/in", {
+    method: "POST",
+    body: "data",
+    headers: { ...forged, cookie: "session=1" },
+  });
+  assert.equal(echo.headers["x-user"], "ada");
+  assert.equal(echo.headers["x-role"], undefined);
+  assert.equal(echo.headers["x-other"], undefined);
+  assert.equal(echo.body, "data");
+});

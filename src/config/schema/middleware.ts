@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Designator } from "../../services/service.ts";
-import { duration, headerEdits, headerName, json, oneOf, size, text } from "./common.ts";
+import { designator, duration, headerEdits, headerName, json, oneOf, size, text } from "./common.ts";
 
 const addressRules =
   "CIDRs, single addresses, or `public`, `private`, `local`, `network` and `unix` as in a `network` service";
@@ -302,6 +302,32 @@ export const maintenance = z
   });
 export type MaintenanceConfig = z.output<typeof maintenance>;
 
+export const forwardAuth = z
+  .strictObject({
+    service: designator.meta({ description: "Who is asked.", examples: ["login"] }),
+    path: text
+      .regex(/^\/[\x21-\x7e]*$/, { error: 'expected a path that begins with "/"' })
+      .optional()
+      .meta({ description: "Where it is asked. Default: the path of the request.", examples: ["/verify"] }),
+    copyHeaders: z
+      .array(ownHeader)
+      .default([])
+      .meta({
+        description:
+          "Headers of a 2xx that the request gets, in place of what the client sent under these names.",
+        examples: [["x-user"]],
+      }),
+  })
+  .meta({
+    id: "ForwardAuth",
+    title: "Forward authentication",
+    description:
+      "Asks a service about each request: GET with the request's headers, and its method, scheme, host and target in " +
+      "X-Forwarded-Method, -Proto, -Host and -Uri. With a 2xx the request goes on; any other answer is the client's. Tunnels are refused.",
+    examples: [{ service: "login", path: "/verify", copyHeaders: ["x-user"] }],
+  });
+export type ForwardAuthConfig = z.output<typeof forwardAuth>;
+
 /** The config of each built-in middleware, under the key that stands for it in proxy.yaml. */
 export interface BuiltInConfigs {
   readonly rateLimit: RateLimitConfig;
@@ -312,6 +338,7 @@ export interface BuiltInConfigs {
   readonly bodyLimit: number;
   readonly requestId: RequestIdConfig;
   readonly maintenance: MaintenanceConfig;
+  readonly forwardAuth: ForwardAuthConfig;
 }
 
 export const builtInKinds = [
@@ -323,6 +350,7 @@ export const builtInKinds = [
   "bodyLimit",
   "requestId",
   "maintenance",
+  "forwardAuth",
 ] as const satisfies ReadonlyArray<keyof BuiltInConfigs>;
 
 /** One step: a service by name, or exactly one built-in. */
@@ -356,6 +384,7 @@ const step = z.strictObject({
     }),
   requestId: requestId.optional(),
   maintenance: maintenance.optional(),
+  forwardAuth: forwardAuth.optional(),
 });
 
 const middleware = z

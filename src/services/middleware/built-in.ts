@@ -3,6 +3,7 @@ import type { ServiceContext } from "../context.ts";
 import { createBasicAuth } from "./basic-auth.ts";
 import { createBodyLimit } from "./body-limit.ts";
 import { createCors } from "./cors.ts";
+import { createForwardAuth } from "./forward-auth.ts";
 import { createHeaderRules } from "./header-rules.ts";
 import { createIpFilter } from "./ip-filter.ts";
 import { createMaintenance } from "./maintenance.ts";
@@ -20,6 +21,7 @@ const factories: { readonly [K in keyof BuiltInConfigs]: MiddlewareFactory<Built
   bodyLimit: createBodyLimit,
   requestId: createRequestId,
   maintenance: createMaintenance,
+  forwardAuth: createForwardAuth,
 };
 
 /** Makes a built-in middleware of the kind that its config names. */
