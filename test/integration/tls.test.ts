@@ -355,7 +355,7 @@ test("a server gets the verified certificate of the client, and never one that a
   const { port: originPort } = origin.address() as net.AddressInfo;
   const settings = "      clientCertificates: { trust: [./clients.pem], required: false }";
   const text = config(settings).replace(
-    /services:[^]*$/,
+    /services:[\s\S]*$/,
     `services: { hello: { external: { address: "127.0.0.1:${originPort}", http: { clientCertificateHeader: client-cert } } } }`,
   );
   const sluice = await startSluice(t, text, { files });
