@@ -129,7 +129,8 @@ export class WorkerBench {
     settings: Partial<IsolateEnvironment> = {},
   ): Promise<WorkerBench> {
     const compiled = new Map<string, CompiledWorker>();
-    const bench = new WorkerBench(compiled, await (runtime ??= loadRuntime()), settings);
+    runtime ??= loadRuntime();
+    const bench = new WorkerBench(compiled, await runtime, settings);
     for (const fake of fakes) bench.services.set(fake.name, fake);
     for (const [name, source] of Object.entries(sources)) {
       const main = bench.#write(name, "main.ts", source.code);
