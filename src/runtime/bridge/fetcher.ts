@@ -23,7 +23,7 @@ import {
 import { Request, takeRequestParts } from "../web/request.ts";
 import { giveWebSocket, type Response, responseFromHost } from "../web/response.ts";
 import type { ReadableStream } from "../web/streams.ts";
-import { parseUrl } from "../web/url-record.ts";
+import { originOf, parseUrl } from "../web/url-record.ts";
 import { encodeUtf8 } from "../web/utf8.ts";
 import { quote } from "../web/webidl.ts";
 import type { Channel } from "./channel.ts";
@@ -341,10 +341,6 @@ function redirected(parts: RequestParts, status: number, location: string): Requ
 }
 
 /** Scheme, host and port of an http or https URL in normal form. */
-function originOf(href: string): string {
-  const path = StringIndexOf(href, "/", StringIndexOf(href, "//") + 2);
-  return path < 0 ? href : StringSlice(href, 0, path);
-}
 
 /** What another origin must not learn (Fetch §4.4, step 13; a cookie here is a header like any other). */
 const secretFields = ["authorization", "cookie", "proxy-authorization"];

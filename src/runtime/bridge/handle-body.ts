@@ -1,12 +1,11 @@
 import * as wire from "../../wire/ops.ts";
 import type { HostBody } from "../host-body.ts";
 import { type AbortSignal, addAbortAlgorithm, removeAbortAlgorithm } from "../web/abort.ts";
+import { joinPieces } from "../web/pieces.ts";
 import {
   Deferred,
   ObjectCreate,
   TypedArrayLength,
-  TypedArraySet,
-  Uint8ArrayNative,
   viewBuffer,
   viewLength,
   viewOffset,
@@ -215,14 +214,7 @@ class WholeBytes extends Deferred<Uint8Array> implements Reader {
       this.resolve(first);
       return;
     }
-    const whole = new Uint8ArrayNative(this.#size);
-    let at = 0;
-    for (let i = 0; i < this.#count; i++) {
-      const piece = this.#pieces[i] as Uint8Array;
-      TypedArraySet(whole, piece, at);
-      at += TypedArrayLength(piece);
-    }
-    this.resolve(whole);
+    this.resolve(joinPieces(this.#pieces, this.#count, this.#size));
   }
 
   fail(error: unknown): void {

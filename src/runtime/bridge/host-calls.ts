@@ -1,11 +1,11 @@
 import * as wire from "../../wire/ops.ts";
 import type { HostCallHandler } from "../web/host.ts";
 import { errorOf } from "../web/named-error.ts";
+import { joinPieces } from "../web/pieces.ts";
 import {
   MathMin,
   ObjectCreate,
   TypedArrayLength,
-  TypedArraySet,
   Uint8ArrayNative,
   viewBuffer,
   viewOffset,
@@ -34,14 +34,7 @@ class Call {
 
   bytes(): Uint8Array<ArrayBuffer> {
     if (this.#count === 1) return this.#pieces[0] as Uint8Array<ArrayBuffer>;
-    const whole = new Uint8ArrayNative(this.#size);
-    let at = 0;
-    for (let i = 0; i < this.#count; i++) {
-      const piece = this.#pieces[i] as Uint8Array;
-      TypedArraySet(whole, piece, at);
-      at += TypedArrayLength(piece);
-    }
-    return whole;
+    return joinPieces(this.#pieces, this.#count, this.#size);
   }
 }
 

@@ -5,6 +5,7 @@ import {
   StringSlice,
   StringToLowerCase,
 } from "../web/primordials.ts";
+import { isAsciiSpace } from "../web/whitespace.ts";
 
 export interface Attribute {
   /** In lower case. */
@@ -32,10 +33,6 @@ export interface Token {
 export type TextMode = "data" | "rcdata" | "rawtext" | "script" | "plaintext" | "cdata";
 
 const none: readonly Attribute[] = [];
-
-function isSpace(code: number): boolean {
-  return code === 32 || code === 9 || code === 10 || code === 12 || code === 13;
-}
 
 function isLetter(code: number): boolean {
   return (code >= 97 && code <= 122) || (code >= 65 && code <= 90);
@@ -238,7 +235,7 @@ export class Tokenizer {
     const to = from + this.#name.length;
     if (StringToLowerCase(StringSlice(text, from, to)) !== this.#name) return false;
     const code = StringCharCodeAt(text, to);
-    return isSpace(code) || code === 47 || code === 62;
+    return isAsciiSpace(code) || code === 47 || code === 62;
   }
 
   /** @param from where the name begins. */
@@ -254,7 +251,7 @@ export class Tokenizer {
         const selfClosing = StringCharCodeAt(text, at - 1) === 47 && !this.#isValue(attributes, at);
         return this.#take(kind, at + 1, name, attributes, selfClosing);
       }
-      if (isSpace(code) || code === 47) {
+      if (isAsciiSpace(code) || code === 47) {
         at++;
         continue;
       }
@@ -262,11 +259,11 @@ export class Tokenizer {
       at = this.#nameEnd(at + 1, true);
       const key = StringToLowerCase(StringSlice(text, start, at));
       let look = at;
-      while (look < length && isSpace(StringCharCodeAt(text, look))) look++;
+      while (look < length && isAsciiSpace(StringCharCodeAt(text, look))) look++;
       let value = "";
       if (text[look] === "=") {
         look++;
-        while (look < length && isSpace(StringCharCodeAt(text, look))) look++;
+        while (look < length && isAsciiSpace(StringCharCodeAt(text, look))) look++;
         const quote = text[look];
         if (quote === '"' || quote === "'") {
           const close = StringIndexOf(text, quote, look + 1);
@@ -275,7 +272,7 @@ export class Tokenizer {
           at = close + 1;
         } else {
           at = look;
-          while (at < length && !isSpace(StringCharCodeAt(text, at)) && text[at] !== ">") at++;
+          while (at < length && !isAsciiSpace(StringCharCodeAt(text, at)) && text[at] !== ">") at++;
           value = StringSlice(text, look, at);
         }
       }
@@ -289,7 +286,7 @@ export class Tokenizer {
     let at = from;
     for (; at < text.length; at++) {
       const code = StringCharCodeAt(text, at);
-      if (isSpace(code) || code === 47 || code === 62 || (isAttribute && code === 61)) break;
+      if (isAsciiSpace(code) || code === 47 || code === 62 || (isAttribute && code === 61)) break;
     }
     return at;
   }

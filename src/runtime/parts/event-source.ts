@@ -5,21 +5,13 @@ import { ErrorEvent, MessageEvent } from "../web/event-kinds.ts";
 import { EventStreamParser, type EventStreamSink } from "../web/event-stream-parser.ts";
 import { dispatch, Event, EventTarget, getHandler, markTrusted, setHandler } from "../web/events.ts";
 import { parseMime } from "../web/mime.ts";
-import {
-  MathMin,
-  PromiseThen,
-  promiseResolve,
-  StringIndexOf,
-  StringSlice,
-  SymbolDispose,
-  TypedArrayTag,
-} from "../web/primordials.ts";
+import { MathMin, PromiseThen, promiseResolve, SymbolDispose, TypedArrayTag } from "../web/primordials.ts";
 import { Request } from "../web/request.ts";
 import { isResponse, type Response } from "../web/response.ts";
 import { ReaderCore, type ReadRequest } from "../web/streams/readable-core.ts";
 import { isReadableStream, type ReadableStream, readableCore } from "../web/streams/readable-stream.ts";
 import { clearTimeout, setTimeout } from "../web/timers.ts";
-import { parseUrl } from "../web/url-record.ts";
+import { originOf, parseUrl } from "../web/url-record.ts";
 import { encodeUtf8, latin1 } from "../web/utf8.ts";
 import {
   defineConstants,
@@ -303,11 +295,6 @@ class StreamPump implements ReadRequest {
 function latin1Of(text: string): string {
   const bytes = encodeUtf8(text);
   return latin1(bytes, bytes.length);
-}
-
-function originOf(href: string): string {
-  const path = StringIndexOf(href, "/", StringIndexOf(href, "//") + 2);
-  return path < 0 ? href : StringSlice(href, 0, path);
 }
 
 defineInterface(EventSource, "EventSource", 1, { from: 1 });

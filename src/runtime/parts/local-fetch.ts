@@ -12,6 +12,7 @@ import {
 import type { RequestParts } from "../web/request.ts";
 import { type Response, responseFromBytes } from "../web/response.ts";
 import { quote } from "../web/webidl.ts";
+import { trimAsciiSpace } from "../web/whitespace.ts";
 
 /**
  * `fetch()` of what is no http or https URL: `data:` URLs (Fetch §4.2, scheme fetch), for which nobody is asked.
@@ -41,7 +42,7 @@ function parseDataUrl(url: string): { type: string; bytes: Uint8Array } | null {
   const end = hash < 0 ? url.length : hash;
   const comma = StringIndexOf(url, ",");
   if (comma < 0 || comma >= end) return null;
-  let type = trim(StringSlice(url, 5, comma));
+  let type = trimAsciiSpace(StringSlice(url, 5, comma));
   let bytes = percentDecoded(StringSlice(url, comma + 1, end));
   const stripped = withoutBase64(type);
   if (stripped !== null) {
@@ -53,18 +54,6 @@ function parseDataUrl(url: string): { type: string; bytes: Uint8Array } | null {
   if (StringStartsWith(type, ";")) type = `text/plain${type}`;
   const mime = parseMime(type);
   return { type: mime === null ? "text/plain;charset=US-ASCII" : serializeMime(mime), bytes };
-}
-
-function trim(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isSpace(StringCharCodeAt(text, start))) start++;
-  while (end > start && isSpace(StringCharCodeAt(text, end - 1))) end--;
-  return StringSlice(text, start, end);
-}
-
-function isSpace(code: number): boolean {
-  return code === 32 || (code >= 9 && code <= 13 && code !== 11);
 }
 
 /** The type before `;base64` at its end, or null when it does not end so. */

@@ -42,7 +42,7 @@ import { isResponse, type Response, takeResponseParts } from "../web/response.ts
 import { isReadableStream, type ReadableStream } from "../web/streams/readable-stream.ts";
 import { isWritableStream, type WritableStream, writableCore } from "../web/streams/writable-stream.ts";
 import { isError, unwrapPrimitive } from "../web/structured-clone.ts";
-import { isObject, quote } from "../web/webidl.ts";
+import { accepts, isObject, quote } from "../web/webidl.ts";
 import { type Disposer, OutMessage } from "./message.ts";
 import { sinkOf } from "./sink.ts";
 import { type StubData, stubData } from "./targets.ts";
@@ -292,15 +292,6 @@ export function disposerOf(value: object): Disposer {
 
 function streamParts(stream: ReadableStream): BodyParts {
   return takeBody(extractBody(stream));
-}
-
-function accepts(test: (value: unknown) => unknown, value: unknown): boolean {
-  try {
-    test(value);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function refuse(value: object): never {

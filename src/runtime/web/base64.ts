@@ -1,6 +1,7 @@
 import { DOMException } from "./dom-exception.ts";
 import { ArraySlice, ReflectApply, StringCharCodeAt, StringFromCharCode } from "./primordials.ts";
 import { quote, requireArguments } from "./webidl.ts";
+import { isAsciiSpace } from "./whitespace.ts";
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const encodeTable = new Uint8Array(64);
@@ -51,10 +52,6 @@ export function btoa(data: string): string {
   return result + blockToString(used);
 }
 
-function isSpace(code: number): boolean {
-  return code === 32 || code === 10 || code === 9 || code === 13 || code === 12;
-}
-
 /** HTML §8.3, decoding per Infra §7 ("forgiving-base64 decode"). */
 export function atob(data: string): string {
   requireArguments(arguments.length, 1, "atob");
@@ -63,12 +60,12 @@ export function atob(data: string): string {
   let padding = 0;
   let count = 0;
   // Up to two trailing "=" are dropped, and only when that completes a quantum.
-  for (let i = 0; i < text.length; i++) if (!isSpace(StringCharCodeAt(text, i))) count++;
+  for (let i = 0; i < text.length; i++) if (!isAsciiSpace(StringCharCodeAt(text, i))) count++;
   if (count % 4 === 0) {
     while (end > 0 && padding < 2) {
       const code = StringCharCodeAt(text, end - 1);
       if (code === 61) padding++;
-      else if (!isSpace(code)) break;
+      else if (!isAsciiSpace(code)) break;
       end--;
     }
   }
@@ -78,7 +75,7 @@ export function atob(data: string): string {
   let held = 0;
   for (let i = 0; i < end; i++) {
     const code = StringCharCodeAt(text, i);
-    if (isSpace(code)) continue;
+    if (isAsciiSpace(code)) continue;
     const value = code < 256 ? (decodeTable[code] as number) : -1;
     if (value < 0) throw invalid(text);
     bits = ((bits << 6) | value) & 0xffffff;

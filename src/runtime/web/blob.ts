@@ -1,5 +1,6 @@
 import { clockNow } from "./clock.ts";
 import { viewBytes } from "./encoding.ts";
+import { joinPieces } from "./pieces.ts";
 import {
   ArrayBufferIsView,
   ArrayPush,
@@ -15,10 +16,8 @@ import {
   StringSlice,
   StringToLowerCase,
   SymbolIterator,
-  TypedArraySet,
   TypedArraySlice,
   TypedArraySubarray,
-  Uint8ArrayNative,
 } from "./primordials.ts";
 import { ByteController } from "./streams/readable-bytes.ts";
 import { ReadableCore, type Source } from "./streams/readable-core.ts";
@@ -168,14 +167,7 @@ function concatenate(parts: readonly (Uint8Array | string)[], nativeEndings: boo
     ArrayPush(chunks, bytes);
     size += bytes.length;
   }
-  const all = new Uint8ArrayNative(size);
-  let at = 0;
-  for (let i = 0; i < chunks.length; i++) {
-    const chunk = chunks[i] as Uint8Array;
-    TypedArraySet(all, chunk, at);
-    at += chunk.length;
-  }
-  return all;
+  return joinPieces(chunks, chunks.length, size);
 }
 
 /** Every CR, LF and CRLF as `newline`. */

@@ -2,15 +2,14 @@ import { CALL_CRYPTO } from "../../wire/ops.ts";
 import { type CryptoKey, handleOf, unused } from "./crypto-key.ts";
 import { copyBytes, type Normalized } from "./crypto-normalize.ts";
 import { type HostCallHandler, host } from "./host.ts";
+import { joinPieces } from "./pieces.ts";
 import {
   Deferred,
   JSONStringify,
   ObjectCreate,
   ReflectOwnKeys,
   TypedArrayLength,
-  TypedArraySet,
   TypedArrayTag,
-  Uint8ArrayNative,
 } from "./primordials.ts";
 import { isObject } from "./webidl.ts";
 
@@ -74,13 +73,7 @@ export class CryptoRequest {
   }
 
   send<T>(convert: Convert<T>): Promise<T> {
-    const whole = new Uint8ArrayNative(this.#size);
-    let at = 0;
-    for (let i = 0; i < this.#count; i++) {
-      const piece = this.#pieces[i] as Uint8Array;
-      TypedArraySet(whole, piece, at);
-      at += TypedArrayLength(piece);
-    }
+    const whole = joinPieces(this.#pieces, this.#count, this.#size);
     const pending = new Pending(convert);
     host.call(CALL_CRYPTO, JSONStringify(this.#members), whole, pending);
     return pending.deferred.promise;

@@ -24,6 +24,7 @@ import {
   Utf8Decoder,
 } from "./utf8.ts";
 import { defineInterface, quote, toDictionary } from "./webidl.ts";
+import { trimAsciiSpace } from "./whitespace.ts";
 
 /** Encoding §7.4. */
 export class TextEncoder {
@@ -68,16 +69,7 @@ const high1252 =
   "\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178";
 
 function labelOf(value: unknown): string {
-  const text = StringToLowerCase(`${value as string}`);
-  let start = 0;
-  let end = text.length;
-  while (start < end && isSpace(StringCharCodeAt(text, start))) start++;
-  while (end > start && isSpace(StringCharCodeAt(text, end - 1))) end--;
-  return StringSlice(text, start, end);
-}
-
-function isSpace(code: number): boolean {
-  return code === 32 || code === 9 || code === 10 || code === 12 || code === 13;
+  return trimAsciiSpace(StringToLowerCase(`${value as string}`));
 }
 
 /** The bytes of a BufferSource, seen without copying. */

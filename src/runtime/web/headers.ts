@@ -20,6 +20,7 @@ import {
   SymbolIterator,
 } from "./primordials.ts";
 import { defineInterface, isObject, quote, requireArguments, toByteString } from "./webidl.ts";
+import { isHttpSpace } from "./whitespace.ts";
 
 /** Who may change a header list (Fetch §5.1). Only `immutable` differs: a proxy sets the fields that browsers forbid. */
 export type Guard = "none" | "request" | "response" | "immutable";
@@ -52,8 +53,8 @@ function toValue(value: unknown, name: string): string {
   const text = typeof value === "string" ? value : `${value as string}`;
   let start = 0;
   let end = text.length;
-  while (start < end && isSpace(StringCharCodeAt(text, start))) start++;
-  while (end > start && isSpace(StringCharCodeAt(text, end - 1))) end--;
+  while (start < end && isHttpSpace(StringCharCodeAt(text, start))) start++;
+  while (end > start && isHttpSpace(StringCharCodeAt(text, end - 1))) end--;
   for (let i = start; i < end; i++) {
     const code = StringCharCodeAt(text, i);
     if ((code < 32 && code !== 9) || code === 127 || code > 255) {
@@ -61,10 +62,6 @@ function toValue(value: unknown, name: string): string {
     }
   }
   return start === 0 && end === text.length ? text : StringSlice(text, start, end);
-}
-
-function isSpace(code: number): boolean {
-  return code === 32 || code === 9 || code === 13 || code === 10;
 }
 
 function lower(code: number): number {
@@ -96,8 +93,8 @@ function nextLine(block: string, line: number): number {
 function valueAt(block: string, start: number): string {
   let from = start;
   let to = StringIndexOf(block, "\r\n", start);
-  while (from < to && isSpace(StringCharCodeAt(block, from))) from++;
-  while (to > from && isSpace(StringCharCodeAt(block, to - 1))) to--;
+  while (from < to && isHttpSpace(StringCharCodeAt(block, from))) from++;
+  while (to > from && isHttpSpace(StringCharCodeAt(block, to - 1))) to--;
   return StringSlice(block, from, to);
 }
 

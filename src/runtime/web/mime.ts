@@ -1,4 +1,5 @@
 import { ArrayPush, StringCharCodeAt, StringIndexOf, StringSlice, StringToLowerCase } from "./primordials.ts";
+import { isHttpSpace } from "./whitespace.ts";
 
 /** A parsed MIME type (MIME Sniffing §4.4). */
 export interface MimeType {
@@ -8,16 +9,12 @@ export interface MimeType {
   readonly parameters: readonly string[];
 }
 
-function isSpace(code: number): boolean {
-  return code === 32 || code === 9 || code === 10 || code === 13;
-}
-
 /** Without HTTP whitespace at its end, and `both` also at its beginning. */
 function trim(text: string, both: boolean): string {
   let start = 0;
   let end = text.length;
-  while (both && start < end && isSpace(StringCharCodeAt(text, start))) start++;
-  while (end > start && isSpace(StringCharCodeAt(text, end - 1))) end--;
+  while (both && start < end && isHttpSpace(StringCharCodeAt(text, start))) start++;
+  while (end > start && isHttpSpace(StringCharCodeAt(text, end - 1))) end--;
   return StringSlice(text, start, end);
 }
 
@@ -33,7 +30,7 @@ export function parseMime(value: string): MimeType | null {
   const parameters: string[] = [];
   while (at < input.length) {
     at++;
-    while (at < input.length && isSpace(StringCharCodeAt(input, at))) at++;
+    while (at < input.length && isHttpSpace(StringCharCodeAt(input, at))) at++;
     const end = find(input, ";", at);
     const equals = StringIndexOf(input, "=", at);
     if (equals < 0 || equals > end) {

@@ -1,5 +1,6 @@
 import { blobBytes, type File, makeFile, withNewlines } from "./blob.ts";
 import { FormData, type FormDataEntryValue, formItems } from "./form-data.ts";
+import { joinPieces } from "./pieces.ts";
 import {
   ArrayPush,
   MathFloor,
@@ -8,10 +9,8 @@ import {
   StringSlice,
   StringStartsWith,
   StringToLowerCase,
-  TypedArraySet,
   TypedArraySlice,
   TypedArraySubarray,
-  Uint8ArrayNative,
 } from "./primordials.ts";
 import { decodeUtf8WithMark, encodeUtf8, latin1 } from "./utf8.ts";
 
@@ -44,13 +43,7 @@ export class MultipartBody {
       }
     }
     add(encodeUtf8(`--${boundary}--\r\n`));
-    const all = new Uint8ArrayNative(size);
-    let at = 0;
-    for (let i = 0; i < chunks.length; i++) {
-      TypedArraySet(all, chunks[i] as Uint8Array, at);
-      at += (chunks[i] as Uint8Array).length;
-    }
-    this.bytes = all;
+    this.bytes = joinPieces(chunks, chunks.length, size);
     this.contentType = `multipart/form-data; boundary=${boundary}`;
   }
 }

@@ -40,17 +40,7 @@ import {
 } from "./primordials.ts";
 import { Transfer } from "./transfer.ts";
 import { makerOf } from "./view-classes.ts";
-import { isObject, requireArguments, toDictionary } from "./webidl.ts";
-
-/** True when a native getter or method, which checks its receiver itself, accepts `value`. */
-function accepts(test: (value: unknown) => unknown, value: unknown): boolean {
-  try {
-    test(value);
-    return true;
-  } catch {
-    return false;
-  }
-}
+import { accepts, isObject, requireArguments, toDictionary } from "./webidl.ts";
 
 function unwrapper(prototype: object): (value: unknown) => unknown {
   const unwrap = prototype.valueOf;

@@ -239,3 +239,9 @@ function readRecord(text: string): UrlRecord | null {
     hashStart,
   );
 }
+
+/** The origin of an http, https, ws or wss URL in normal form, or without a path. */
+export function originOf(href: string): string {
+  const path = StringIndexOf(href, "/", StringIndexOf(href, "//") + 2);
+  return path < 0 ? href : StringSlice(href, 0, path);
+}

@@ -98,6 +98,16 @@ export function isObject(value: unknown): value is object {
   return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
+/** True when a native getter or method, which checks its receiver itself, accepts `value`. */
+export function accepts(test: (value: unknown) => unknown, value: unknown): boolean {
+  try {
+    test(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A dictionary argument: undefined and null mean an empty one (Web IDL §3.2.17). */
 export function toDictionary(value: unknown, what: string): Record<string, unknown> | null {
   if (value === undefined || value === null) return null;

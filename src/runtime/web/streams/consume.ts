@@ -1,12 +1,5 @@
-import {
-  Deferred,
-  PromiseThen,
-  promiseResolve,
-  TypedArraySet,
-  TypedArrayTag,
-  Uint8ArrayNative,
-  viewLength,
-} from "../primordials.ts";
+import { joinPieces } from "../pieces.ts";
+import { Deferred, PromiseThen, promiseResolve, TypedArrayTag, viewLength } from "../primordials.ts";
 import { type ReadableCore, ReaderCore, type ReadRequest } from "./readable-core.ts";
 
 /** Reads a whole stream into one fresh array (Fetch §2.2.4, fully read). */
@@ -57,14 +50,7 @@ export class Consumer extends Deferred<Uint8Array<ArrayBuffer>> implements ReadR
       this.resolve(first as Uint8Array<ArrayBuffer>);
       return;
     }
-    const all = new Uint8ArrayNative(this.#size);
-    let at = 0;
-    for (let i = 0; i < this.#count; i++) {
-      const chunk = this.#chunks[i] as Uint8Array;
-      TypedArraySet(all, chunk, at);
-      at += viewLength(chunk);
-    }
-    this.resolve(all);
+    this.resolve(joinPieces(this.#chunks, this.#count, this.#size));
   }
 
   error(reason: unknown): void {
