@@ -12,6 +12,10 @@ export function isBytes(value: unknown): value is Uint8Array {
   return value instanceof Uint8Array;
 }
 
+export function demandBytes(value: unknown, name: string): asserts value is Uint8Array {
+  if (!isBytes(value)) throw invalidType(name, "an instance of Buffer or Uint8Array", value);
+}
+
 /** What `indexOf` and its kin look for; a number stands for one byte. */
 function needle(value: unknown, encoding: Encoding): Uint8Array | number {
   if (typeof value === "number") return (value >>> 0) & 255;

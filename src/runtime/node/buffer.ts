@@ -1,22 +1,25 @@
 import { part } from "../part.ts";
 import { atob, btoa } from "../web/base64.ts";
 import { Blob, File } from "../web/blob.ts";
-import { decode, type Encoding, encode, encodedLength, encodeInto, encodingOf } from "./buffer-encodings.ts";
-import { defineNumbers, type NumberMethods } from "./buffer-numbers.ts";
-import { demandEncoding, fillBytes, isBytes, search, swap } from "./buffer-search.ts";
+import { decode, type Encoding, encodedLength, encodeInto, encodingOf } from "./buffer-encodings.ts";
 import {
-  invalidType,
-  nodeError,
-  outOfRange,
-  received,
-  validateInteger,
-  validateNumber,
-  validateString,
-} from "./errors.ts";
-
-/** The longest that V8 makes a typed array and a string. */
-const maxLength = 2 ** 53 - 1;
-const maxStringLength = 536870888;
+  alloc,
+  allocUnsafe,
+  type Buffer as Bytes,
+  concat,
+  FastBuffer,
+  from,
+  fromArrayLike,
+  isAnyArrayBuffer,
+  isBuffer,
+  make,
+  maxLength,
+  maxStringLength,
+} from "./buffer-make.ts";
+import { defineNumbers } from "./buffer-numbers.ts";
+import { demandBytes, demandEncoding, fillBytes, isBytes, search, swap } from "./buffer-search.ts";
+import { isAscii, isUtf8, transcode } from "./buffer-text.ts";
+import { invalidType, outOfRange, validateInteger, validateNumber, validateString } from "./errors.ts";
 
 const customInspect = Symbol.for("nodejs.util.inspect.custom");
 let inspectedBytes = 50;
@@ -24,14 +27,6 @@ let inspectedBytes = 50;
 /** As `toString` has it: what is no text names no encoding. */
 function demandText(name: unknown): Encoding {
   return demandEncoding(typeof name === "string" ? name : { toString: () => String(name) });
-}
-
-function isBuffer(value: unknown): value is Buffer {
-  return value instanceof FastBuffer;
-}
-
-function isAnyArrayBuffer(value: unknown): value is ArrayBuffer {
-  return value instanceof ArrayBuffer || Object.prototype.toString.call(value) === "[object ArrayBuffer]";
 }
 
 /** As `buffer.slice` reads its bounds: negative ones from the end, cut to the length. */
@@ -42,124 +37,10 @@ function bound(value: unknown, length: number, fallback: number): number {
   return Math.min(number, length);
 }
 
-/** The bytes themselves; `Buffer` is the function that makes them. */
-class FastBuffer extends Uint8Array {
-  static get [Symbol.species](): Uint8ArrayConstructor {
-    return FastBuffer as unknown as Uint8ArrayConstructor;
-  }
-}
-
-export interface Buffer extends Uint8Array<ArrayBuffer>, NumberMethods {
-  toString(encoding?: string, start?: number, end?: number): string;
-  write(text: string, offset?: unknown, length?: unknown, encoding?: unknown): number;
-  equals(other: Uint8Array): boolean;
-  copy(target: Uint8Array, targetStart?: number, sourceStart?: number, sourceEnd?: number): number;
-  slice(start?: number, end?: number): Buffer;
-  toJSON(): { type: "Buffer"; data: number[] };
-}
-
-function wrap(bytes: Uint8Array): Buffer {
-  return new FastBuffer(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length) as unknown as Buffer;
-}
-
-function make(length: number): Buffer {
-  return new FastBuffer(length) as unknown as Buffer;
-}
-
-function fromText(text: string, encoding: unknown): Buffer {
-  return wrap(encode(text, demandEncoding(encoding)));
-}
-
-function fromArrayBuffer(buffer: ArrayBuffer, offset: unknown, length: unknown): Buffer {
-  const start = offset === undefined ? 0 : +(offset as number) || 0;
-  const rest = buffer.byteLength - start;
-  if (rest < 0)
-    throw nodeError(RangeError, "ERR_BUFFER_OUT_OF_BOUNDS", '"offset" is outside of buffer bounds');
-  if (length === undefined) return new FastBuffer(buffer, start) as unknown as Buffer;
-  const size = +(length as number);
-  if (!(size > 0)) return new FastBuffer(buffer, start, 0) as unknown as Buffer;
-  if (size > rest)
-    throw nodeError(RangeError, "ERR_BUFFER_OUT_OF_BOUNDS", '"length" is outside of buffer bounds');
-  return new FastBuffer(buffer, start, size) as unknown as Buffer;
-}
-
-function fromArrayLike(source: ArrayLike<unknown>): Buffer {
-  const length = source.length > 0 ? Math.trunc(source.length) : 0;
-  const buffer = make(length);
-  if (isBytes(source)) buffer.set(source);
-  else for (let i = 0; i < length; i++) buffer[i] = source[i] as number;
-  return buffer;
-}
-
-/** Takes objects with a length, and what `JSON.stringify` makes of a buffer; undefined for others. */
-function fromObject(value: {
-  length?: unknown;
-  buffer?: unknown;
-  type?: unknown;
-  data?: unknown;
-}): Buffer | undefined {
-  if (value.length !== undefined || isAnyArrayBuffer(value.buffer)) {
-    return typeof value.length === "number" ? fromArrayLike(value as ArrayLike<unknown>) : make(0);
-  }
-  if (value.type === "Buffer" && Array.isArray(value.data)) return fromArrayLike(value.data);
-  return undefined;
-}
-
-function from(value: unknown, second?: unknown, third?: unknown): Buffer {
-  if (typeof value === "string") return fromText(value, second);
-  if (typeof value === "object" && value !== null) {
-    if (isAnyArrayBuffer(value)) return fromArrayBuffer(value, second, third);
-    const primitive = value.valueOf?.() as unknown;
-    if (
-      primitive !== null &&
-      primitive !== undefined &&
-      primitive !== value &&
-      (typeof primitive === "string" || typeof primitive === "object")
-    )
-      return from(primitive, second, third);
-    const made = fromObject(value as object);
-    if (made !== undefined) return made;
-    const toPrimitive = (value as { [Symbol.toPrimitive]?: unknown })[Symbol.toPrimitive];
-    if (typeof toPrimitive === "function") {
-      const text: unknown = toPrimitive.call(value, "string");
-      if (typeof text === "string") return fromText(text, second);
-    }
-  }
-  throw nodeError(
-    TypeError,
-    "ERR_INVALID_ARG_TYPE",
-    `The first argument must be of type string or an instance of Buffer, ArrayBuffer, or Array or an Array-like Object.${received(value)}`,
-  );
-}
-
-function demandSize(size: unknown): asserts size is number {
-  validateNumber(size, "size", 0, maxLength);
-}
-
-function alloc(size: unknown, fill?: unknown, encoding?: unknown): Buffer {
-  demandSize(size);
-  const buffer = make(size);
-  if (fill !== undefined && fill !== 0 && size > 0) {
-    if (encoding !== undefined && typeof encoding !== "string")
-      throw invalidType("encoding", "of type string", encoding);
-    (buffer as unknown as { fill(v: unknown, e?: unknown): void }).fill(fill, encoding);
-  }
-  return buffer;
-}
-
-function allocUnsafe(size: unknown): Buffer {
-  demandSize(size);
-  return make(size);
-}
-
 function byteLength(value: unknown, encoding?: unknown): number {
   if (typeof value === "string") return encodedLength(value, encodingOf(encoding) ?? "utf8");
   if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) return value.byteLength;
   throw invalidType("string", "of type string or an instance of Buffer or ArrayBuffer", value);
-}
-
-function demandBytes(value: unknown, name: string): asserts value is Uint8Array {
-  if (!isBytes(value)) throw invalidType(name, "an instance of Buffer or Uint8Array", value);
 }
 
 function compareBytes(one: Uint8Array, other: Uint8Array): number {
@@ -170,30 +51,9 @@ function compareBytes(one: Uint8Array, other: Uint8Array): number {
   return one.length < other.length ? -1 : one.length > other.length ? 1 : 0;
 }
 
-function concat(list: unknown, length?: unknown): Buffer {
-  if (!Array.isArray(list)) throw invalidType("list", "an instance of Array", list);
-  if (list.length === 0) return make(0);
-  let total = 0;
-  if (length === undefined) {
-    for (const item of list as { length?: number }[]) if (item?.length) total += item.length;
-  } else {
-    validateInteger(length, "length", 0);
-    total = length;
-  }
-  const buffer = make(total);
-  let at = 0;
-  for (let i = 0; i < list.length; i++) {
-    const item: unknown = list[i];
-    if (!isBytes(item)) throw invalidType(`list[${i}]`, "an instance of Buffer or Uint8Array", item);
-    const rest = total - at;
-    if (rest <= 0) continue;
-    buffer.set(item.length > rest ? item.subarray(0, rest) : item, at);
-    at += Math.min(item.length, rest);
-  }
-  return buffer;
-}
+export type Buffer = Bytes;
 
-/** node:buffer. */
+/** node:buffer.Buffer, called with and without `new`. */
 export function Buffer(value: unknown, second?: unknown, third?: unknown): Buffer {
   if (typeof value === "number") {
     if (typeof second === "string") throw invalidType("string", "of type string", value);
@@ -479,51 +339,12 @@ for (const [key, name] of [
 }
 defineNumbers(FastBuffer.prototype);
 
-function demandInput(value: unknown): Uint8Array {
-  if (
-    (value as { buffer?: { detached?: boolean }; detached?: boolean })?.buffer?.detached === true ||
-    (value as ArrayBuffer)?.detached === true
-  )
-    throw nodeError(Error, "ERR_INVALID_STATE", "Invalid state: Cannot validate on a detached buffer");
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  if (isAnyArrayBuffer(value)) return new Uint8Array(value);
-  throw invalidType("input", "an instance of ArrayBuffer, Buffer, or TypedArray", value);
-}
-
-function transcode(source: unknown, fromEncoding: unknown, toEncoding: unknown): Buffer {
-  demandBytes(source, "source");
-  const [read, written] = [encodingOf(fromEncoding), encodingOf(toEncoding)];
-  const known = new Set(["utf8", "utf16le", "latin1", "ascii"]);
-  if (read === undefined || written === undefined || !known.has(read) || !known.has(written))
-    throw nodeError(
-      Error,
-      "U_ILLEGAL_ARGUMENT_ERROR",
-      "Unable to transcode Buffer [U_ILLEGAL_ARGUMENT_ERROR]",
-    );
-  let text = decode(source, read);
-  const highest = written === "ascii" ? 0x7f : written === "latin1" ? 0xff : 0x10ffff;
-  if (highest < 0x10ffff)
-    text = Array.from(text, (c) => ((c.codePointAt(0) ?? 0) > highest ? "?" : c)).join("");
-  return wrap(encode(text, written));
-}
-
-function isUtf8(input: unknown): boolean {
-  const bytes = demandInput(input);
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-declare const TextDecoder: new (label: string, options: object) => { decode(bytes: Uint8Array): string };
-
 /** Called with and without `new`. */
 function SlowBuffer(size: unknown): Buffer {
   return allocUnsafe(size);
 }
 
+/** node:buffer. */
 export const buffer = {
   Blob,
   Buffer,
@@ -539,9 +360,7 @@ export const buffer = {
     validateNumber(value, "INSPECT_MAX_BYTES", 0);
     inspectedBytes = value;
   },
-  isAscii(input: unknown): boolean {
-    return demandInput(input).every((byte) => byte < 128);
-  },
+  isAscii,
   isUtf8,
   kMaxLength: maxLength,
   kStringMaxLength: maxStringLength,

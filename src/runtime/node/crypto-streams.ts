@@ -1,16 +1,10 @@
 import { nativeText } from "../bridge/natives.ts";
 import { Buffer } from "../parts/node-buffer.ts";
-import { stream } from "../parts/node-stream.ts";
 import { bytesOf, callNative, joined, secretBytes } from "./crypto-keys.ts";
 import { nodeError, validateString } from "./errors.ts";
+import { Transform } from "./stream-classes.ts";
 
 export type Done = (error: Error | null, value?: unknown) => void;
-
-interface TransformLike {
-  push(chunk: unknown): void;
-}
-
-const Transform = stream["Transform"] as unknown as new (options?: object) => TransformLike;
 
 /** Bytes as a Buffer, or as text when an encoding is named. */
 export function given(bytes: Uint8Array, encoding?: unknown): unknown {

@@ -1,22 +1,15 @@
 import { CALL_ZLIB } from "../../wire/ops.ts";
 import { native } from "../bridge/natives.ts";
 import { Buffer } from "../parts/node-buffer.ts";
-import { stream } from "../parts/node-stream.ts";
 import { bindFrame } from "../web/async-context.ts";
 import { host } from "../web/host.ts";
 import { closeCoder, OpenCoders } from "../web/open-coders.ts";
 import { bytesOf } from "./crypto-keys.ts";
 import { invalidType, nodeError, validateFunction } from "./errors.ts";
+import { Transform } from "./stream-classes.ts";
 
 type Done = (error?: Error | null, value?: unknown) => void;
 
-interface TransformLike {
-  push(chunk: unknown): boolean;
-  on(name: string, listener: (value: never) => void): unknown;
-  end(chunk?: unknown): void;
-}
-
-const Transform = stream["Transform"] as unknown as new (options?: object) => TransformLike;
 const empty = new Uint8Array(0);
 const piece = 131_072;
 

@@ -1,1 +1,2 @@
-export { net, tls } from "../node/net.ts";
+export { net } from "../node/net.ts";
+export { tls } from "../node/tls.ts";
