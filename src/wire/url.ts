@@ -15,16 +15,6 @@
  *
  * A URL without an authority has 2 to 5 equal to 1.
  */
-export interface UrlOffsets {
-  protocolEnd: number;
-  usernameEnd: number;
-  passwordEnd: number;
-  hostStart: number;
-  hostEnd: number;
-  pathStart: number;
-  searchStart: number;
-  hashStart: number;
-}
 
 /** What the host end needs of the platform's URL class; typed here so that the file needs no platform types. */
 interface PlatformUrl {

@@ -1,10 +1,10 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
+import { reasonPhrase } from "../../wire/reason-phrases.ts";
 import { type HeaderBlock, validName, validValue } from "../header-block.ts";
 import type { RequestHead, ResponseHead } from "../message.ts";
 import { validAuthority } from "./authority.ts";
 import { kindOfText, ORDINARY, textIs } from "./field-kind.ts";
 import { targetTable } from "./octets.ts";
-import { reasonPhrase } from "./reason-phrases.ts";
 import { allowedTrailers } from "./trailer-fields.ts";
 
 export interface RequestWriting {

@@ -80,7 +80,7 @@ export class RpcCall implements Tenure {
 }
 
 /** A capability on its way from one guest to another. */
-export type RpcCap =
+type RpcCap =
   | { readonly kind: "object"; readonly target: RpcExport }
   | { readonly kind: "body"; readonly source: BodySource; readonly headers: HeaderBlock | null };
 

@@ -11,7 +11,7 @@ export interface SocketOptions {
   readonly allowHalfOpen: boolean;
 }
 
-export const plainSocket: SocketOptions = { secureTransport: "off", allowHalfOpen: false };
+const plainSocket: SocketOptions = { secureTransport: "off", allowHalfOpen: false };
 /** A tunnel of a client: its two directions end by themselves. */
 export const tunnelSocket: SocketOptions = { secureTransport: "off", allowHalfOpen: true };
 

@@ -39,7 +39,7 @@ export function makeStub(object: RemoteObject): { stub: object; data: StubData }
   return { stub: callable(RpcStub.prototype, data), data };
 }
 
-export function makePromise(answer: Answer): object {
+function makePromise(answer: Answer): object {
   return callable(RpcPromise.prototype, { kind: "promise", callee: answer, path: none });
 }
 

@@ -38,7 +38,7 @@ import { isURLSearchParams, URLSearchParams } from "./url-search-params.ts";
 import { isObject } from "./webidl.ts";
 
 /** No text is longer, whatever it describes: a log line is not a dump. */
-export const maximumText = 16_384;
+const maximumText = 16_384;
 const maximumItems = 100;
 const maximumDepth = 3;
 const lineWidth = 76;

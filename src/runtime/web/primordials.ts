@@ -132,7 +132,6 @@ export class Deferred<T> {
 
 export const ArrayBufferNative = ArrayBuffer;
 export const Uint8ArrayNative = Uint8Array;
-export const Uint16ArrayNative = Uint16Array;
 export const Uint32ArrayNative = Uint32Array;
 export const DataViewNative = DataView;
 export const ArrayBufferIsView = ArrayBuffer.isView;

@@ -1,6 +1,6 @@
 import { currentFrame, type Frame, setFrame } from "./async-context.ts";
 import { host } from "./host.ts";
-import { ArrayPush, MapDelete, MapForEach, MapGet, MapNative, MapSet, ReflectApply } from "./primordials.ts";
+import { MapDelete, MapGet, MapNative, MapSet, ReflectApply } from "./primordials.ts";
 import { requireArguments } from "./webidl.ts";
 
 /** The longest delay, in milliseconds, that is one: what fits into a signed 32-bit integer (HTML §8.6). */
@@ -84,13 +84,4 @@ export function fireTimer(id: number): void {
   }
   // The callback may have cleared its own interval.
   if (timer.interval >= 0 && MapGet(timers, id) === timer) host.setTimer(id, timer.interval);
-}
-
-/** Timers that wait, oldest first: none left means that nothing more will happen by itself. */
-export function pendingTimers(): number[] {
-  const ids: number[] = [];
-  MapForEach(timers, (_timer, id) => {
-    ArrayPush(ids, id);
-  });
-  return ids;
 }

@@ -2,8 +2,8 @@ import { ProxyError } from "../../errors/proxy-error.ts";
 import { BytesBody } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { HeaderBlock } from "../../http/header-block.ts";
-import { reasonPhrase } from "../../http/http1/reason-phrases.ts";
 import { ResponseHead } from "../../http/message.ts";
+import { reasonPhrase } from "../../wire/reason-phrases.ts";
 
 /** Answers with a status and its name: for what is part of serving files, not a failure of the proxy. */
 export function answerStatus(

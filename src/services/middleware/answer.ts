@@ -2,8 +2,8 @@ import { ProxyError } from "../../errors/proxy-error.ts";
 import { BytesBody } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { HeaderBlock } from "../../http/header-block.ts";
-import { reasonPhrase } from "../../http/http1/reason-phrases.ts";
 import { ResponseHead, responseIsBodiless } from "../../http/message.ts";
+import { reasonPhrase } from "../../wire/reason-phrases.ts";
 
 export type Fields = ReadonlyArray<readonly [name: string, value: string]>;
 

@@ -1,14 +1,7 @@
 import type { AbortSignal } from "../abort.ts";
 import { bindFrame } from "../async-context.ts";
 import { promiseReject, promiseResolve, ReflectApply } from "../primordials.ts";
-import {
-  defineInterface,
-  illegalConstructor,
-  internal,
-  isObject,
-  requireArguments,
-  toDictionary,
-} from "../webidl.ts";
+import { defineInterface, illegalConstructor, internal, isObject, requireArguments } from "../webidl.ts";
 import { promiseCall } from "./readable-default.ts";
 import { type QueuingStrategy, Strategy } from "./strategy.ts";
 import { type Sink, WritableCore, WriterCore } from "./writable-core.ts";
@@ -206,13 +199,6 @@ export class WritableStreamDefaultController {
   error(reason?: unknown): void {
     this.#core.errorIfNeeded(reason);
   }
-}
-
-/** The readable and writable ends of anything that transforms. */
-export function readPair(value: unknown): { readable: unknown; writable: unknown } {
-  const dictionary = toDictionary(value, "transform");
-  if (dictionary === null) throw new TypeError("cannot pipe through: transform is not an object");
-  return { readable: dictionary.readable, writable: dictionary.writable };
 }
 
 defineInterface(WritableStream, "WritableStream", 0, { abort: 0 });

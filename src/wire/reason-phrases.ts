@@ -1,5 +1,5 @@
 /** The reason phrases of RFC 9110 §15, and of the other codes in IANA's registry. */
-const phrases: Readonly<Record<number, string>> = {
+export const reasonPhrases: Readonly<Record<number, string>> = {
   100: "Continue",
   101: "Switching Protocols",
   102: "Processing",
@@ -64,5 +64,5 @@ const phrases: Readonly<Record<number, string>> = {
 
 /** The standard reason phrase of a status; empty for an unknown one, which is a valid phrase (RFC 9112 §4). */
 export function reasonPhrase(status: number): string {
-  return phrases[status] ?? "";
+  return reasonPhrases[status] ?? "";
 }
