@@ -8,11 +8,12 @@ import { DateNow, JSONParse, StringSlice, TypedArraySet, Uint8ArrayNative } from
 import { requestFromHost } from "../web/request.ts";
 import { isResponse, Response, takeResponseParts } from "../web/response.ts";
 import { fireTimer } from "../web/timers.ts";
+import { describeBody } from "./body-record.ts";
 import type { Channel } from "./channel.ts";
 import { Invocation, onWaitUntil } from "./context.ts";
 import { describeError } from "./describe-error.ts";
 import { envBefore } from "./env.ts";
-import { describeBody, type Outbound } from "./fetcher.ts";
+import type { Outbound } from "./fetcher.ts";
 import { type BodyReaders, HandleBody } from "./handle-body.ts";
 import { type Handlers, isHandlerMissing } from "./handlers.ts";
 import type { HostCalls } from "./host-calls.ts";

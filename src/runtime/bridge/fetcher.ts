@@ -1,13 +1,11 @@
 import * as wire from "../../wire/ops.ts";
 import { OUT_START_TLS } from "../../wire/socket-ops.ts";
-import type { HostBody } from "../host-body.ts";
 import { part } from "../part.ts";
 import { type AbortSignal, addAbortAlgorithm, removeAbortAlgorithm } from "../web/abort.ts";
 import { frameExchange } from "../web/async-context.ts";
-import { blockDelete, blockGet } from "../web/headers.ts";
+import { blockGet } from "../web/headers.ts";
 import {
   Deferred,
-  MathFloor,
   ObjectCreate,
   ObjectPrototype,
   ObjectSetPrototypeOf,
@@ -17,41 +15,19 @@ import {
   ReflectHas,
   StringIndexOf,
   StringSlice,
-  StringStartsWith,
-  TypedArrayLength,
 } from "../web/primordials.ts";
 import { Request, takeRequestParts } from "../web/request.ts";
 import { giveWebSocket, type Response, responseFromHost } from "../web/response.ts";
-import type { ReadableStream } from "../web/streams.ts";
-import { originOf, parseUrl } from "../web/url-record.ts";
-import { encodeUtf8 } from "../web/utf8.ts";
 import { quote } from "../web/webidl.ts";
+import { describeBody } from "./body-record.ts";
 import type { Channel } from "./channel.ts";
 import type { BodyReaders, HandleBody } from "./handle-body.ts";
 import { fetchError } from "./host-error.ts";
 import type { OutStreams } from "./out-streams.ts";
+import { isHttp, isRedirect, redirected, type SentRequest } from "./redirect.ts";
 import { Socket, socketEnd } from "./socket.ts";
 import { addressText, hostOf, secureField, toSocketOptions } from "./socket-options.ts";
 import { Table } from "./table.ts";
-
-/** What Request and Response give up when they are sent. */
-export type BodyParts =
-  | { readonly kind: "none" }
-  | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
-  | { readonly kind: "handle"; readonly body: HostBody }
-  | { readonly kind: "stream"; readonly stream: ReadableStream; readonly length: number };
-
-export interface RequestParts {
-  readonly method: string;
-  readonly url: string;
-  /** The header section in its wire form. */
-  readonly headers: string;
-  readonly body: BodyParts;
-  readonly signal: AbortSignal | null;
-  /** Added to the kind of the body; see wire/ops.ts. */
-  readonly flags: number;
-}
 
 /** A request under way, or a socket being opened. */
 interface PendingFetch {
@@ -61,8 +37,6 @@ interface PendingFetch {
 }
 
 const MAX_REDIRECTS = 20;
-/** Characters of a body that cross in one text, which is copied in a time that no limit counts: some 10 ms. */
-const MAX_TEXT = 1 << 23;
 
 /** A socket that is being opened, or secured. */
 class PendingSocket implements PendingFetch {
@@ -109,7 +83,7 @@ export class Outbound {
     const request = new Request(input as Request, init as object);
     const given = takeRequestParts(request);
     const { redirect } = given;
-    let parts: RequestParts = given;
+    let parts: SentRequest = given;
     for (let redirects = 0; ; redirects++) {
       if (!isHttp(parts.url))
         return await part<typeof import("../parts/local-fetch.ts")>("local-fetch").localFetch(given);
@@ -191,7 +165,7 @@ export class Outbound {
   }
 
   /** Sends one request; the call's promise resolves when the head of the answer has come. */
-  send(binding: number, parts: RequestParts): FetchCall {
+  send(binding: number, parts: SentRequest): FetchCall {
     const { signal } = parts;
     const { channel } = this;
     const id = ++this.#last;
@@ -244,7 +218,7 @@ export class FetchCall extends Deferred<undefined> implements PendingFetch {
   readonly #signal: AbortSignal | null;
   readonly #abort: (() => void) | null = null;
 
-  constructor(outbound: Outbound, id: number, { url, method, signal }: RequestParts) {
+  constructor(outbound: Outbound, id: number, { url, method, signal }: SentRequest) {
     super();
     this.id = id;
     this.#url = url;
@@ -299,119 +273,6 @@ export class FetchCall extends Deferred<undefined> implements PendingFetch {
 }
 
 function nothing(): void {}
-
-function isHttp(url: string): boolean {
-  return StringStartsWith(url, "http:") || StringStartsWith(url, "https:");
-}
-
-function isRedirect(status: number): boolean {
-  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
-}
-
-/** The request that follows a redirect (Fetch §4.4 "HTTP-redirect fetch"). */
-function redirected(parts: RequestParts, status: number, location: string): RequestParts {
-  const to = parseUrl(location, parts.url);
-  if (to === null || !isHttp(to.href)) {
-    throw new TypeError(`cannot follow the redirect to ${quote(location)}: not an http or https URL`);
-  }
-  if (to.hostStart > to.protocolEnd + 2) {
-    throw new TypeError(`cannot follow the redirect to ${quote(location)}: the URL has credentials`);
-  }
-  let { method, body } = parts;
-  let { headers } = parts;
-  const toGet =
-    ((status === 301 || status === 302) && method === "POST") ||
-    (status === 303 && method !== "GET" && method !== "HEAD");
-  if (toGet) {
-    method = "GET";
-    body = { kind: "none" };
-    for (let i = 0; i < bodyFields.length; i++) headers = blockDelete(headers, bodyFields[i] as string);
-  } else if (body.kind === "stream" || body.kind === "handle") {
-    throw new TypeError(
-      `cannot follow the redirect to ${quote(location)}: the request's body is a stream, already sent`,
-    );
-  }
-  if (originOf(to.href) !== originOf(parts.url)) {
-    for (let i = 0; i < secretFields.length; i++) headers = blockDelete(headers, secretFields[i] as string);
-  }
-  const { href } = to;
-  const hash = StringIndexOf(parts.url, "#");
-  const url = hash < 0 || StringIndexOf(href, "#") >= 0 ? href : href + StringSlice(parts.url, hash);
-  return { method, url, headers, body, signal: parts.signal, flags: parts.flags };
-}
-
-/** Scheme, host and port of an http or https URL in normal form. */
-
-/** What another origin must not learn (Fetch §4.4, step 13; a cookie here is a header like any other). */
-const secretFields = ["authorization", "cookie", "proxy-authorization"];
-
-const bodyFields = [
-  "content-encoding",
-  "content-language",
-  "content-length",
-  "content-location",
-  "content-type",
-];
-
-/**
- * The kind, reference, length and text of a body, for its record, which must be begun next: bytes are copied into the
- * window of the batch. @param streamDone called once, when the guest has nothing more to send.
- */
-export function describeBody(
-  body: BodyParts,
-  channel: Channel,
-  outs: OutStreams,
-  streamDone: () => void,
-): { kind: number; ref: number; high: number; low: number; text: string } {
-  switch (body.kind) {
-    case "none":
-      streamDone();
-      return none;
-    case "text":
-      if (body.text.length > MAX_TEXT) {
-        const bytes = encodeUtf8(body.text);
-        const low = TypedArrayLength(bytes) | 0;
-        return { kind: wire.BODY_OUT, ref: outs.send(bytes, streamDone), high: 0, low, text: "" };
-      }
-      streamDone();
-      return { kind: wire.BODY_TEXT, ref: 0, high: 0, low: 0, text: body.text };
-    case "bytes": {
-      const size = TypedArrayLength(body.bytes);
-      if (size > wire.WINDOW) {
-        return {
-          kind: wire.BODY_OUT,
-          ref: outs.send(body.bytes, streamDone),
-          high: 0,
-          low: size | 0,
-          text: "",
-        };
-      }
-      streamDone();
-      return {
-        kind: wire.BODY_BYTES,
-        ref: channel.bytes(body.bytes, size),
-        high: 0,
-        low: size,
-        text: "",
-      };
-    }
-    case "handle":
-      streamDone();
-      return { kind: wire.BODY_HANDLE, ref: (body.body as HandleBody).id, high: 0, low: 0, text: "" };
-    case "stream": {
-      const known = body.length >= 0;
-      return {
-        kind: wire.BODY_OUT,
-        ref: outs.send(body.stream, streamDone),
-        high: known ? MathFloor(body.length / 4294967296) : -1,
-        low: known ? body.length | 0 : -1,
-        text: "",
-      };
-    }
-  }
-}
-
-const none = { kind: wire.BODY_NONE, ref: 0, high: 0, low: 0, text: "" };
 
 /** The number of a service binding; 0 for what is none. */
 let bindingOf: (value: unknown) => number = () => 0;

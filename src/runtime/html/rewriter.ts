@@ -9,20 +9,8 @@ import {
   StringToLowerCase,
 } from "../web/primordials.ts";
 import { internal, isObject } from "../web/webidl.ts";
-import {
-  Change,
-  Comment,
-  CommentChange,
-  Doctype,
-  type DoctypeFields,
-  DocumentEnd,
-  Element,
-  ElementChange,
-  EndTag,
-  EndTagChange,
-  Text,
-  TextChange,
-} from "./content.ts";
+import { Change, CommentChange, ElementChange, EndTagChange, TextChange } from "./changes.ts";
+import { Comment, Doctype, type DoctypeFields, DocumentEnd, Element, EndTag, Text } from "./content.ts";
 import { breaksOut, childNamespace, elementNamespace, htmlNamespace, isVoid, textMode } from "./elements.ts";
 import type { Selectable, Selector } from "./selectors.ts";
 import { type Attribute, type Token, Tokenizer } from "./tokenizer.ts";

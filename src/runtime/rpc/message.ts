@@ -1,6 +1,6 @@
 import type { CAP_BODY, CAP_EXPORT, CAP_IMPORT, CAP_OUT } from "../../wire/rpc-ops.ts";
-import type { BodyParts } from "../bridge/fetcher.ts";
 import type { HostBody } from "../host-body.ts";
+import type { BodyParts } from "../web/body.ts";
 import { ArrayPush } from "../web/primordials.ts";
 import type { RemoteObject } from "./targets.ts";
 
