@@ -481,13 +481,14 @@ test("parts tell the kind of each body, and a stream's length where it is fixed"
 
 test("webSocket, encodeBody and status 101 are as in workerd", async () => {
   const result = await guest.run(`(t) => {
-    const socket = {};
+    const socket = new WebSocketPair()[0];
     const response = new Response(null, { status: 101, webSocket: socket });
-    return [new Response().webSocket, response.webSocket === socket, response.status, t.error(() => new Response(null, { status: 101 })),
+    return [new Response().webSocket, response.webSocket === socket, response.status,
+      t.error(() => new Response(null, { status: 101, webSocket: {} })), t.error(() => new Response(null, { status: 101 })),
       t.error(() => response.clone()), t.error(() => new Response(null, { encodeBody: "other" })),
       web.takeResponseParts(new Response("x", { encodeBody: "manual" })).encodedByWorker];
   }`);
-  assert.deepEqual(result, [null, true, 101, "RangeError", "TypeError", "TypeError", true]);
+  assert.deepEqual(result, [null, true, 101, "TypeError", "RangeError", "TypeError", "TypeError", true]);
 });
 
 test("locked, cancelled and used bodies, and what bodies are made of, are as in Node", () =>
