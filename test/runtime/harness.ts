@@ -3,9 +3,10 @@ import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import ivm from "isolated-vm";
-import { CallFailure, type CallOperation, type CallResult, ThreadJob } from "../../src/isolate/calls/call.ts";
+import { type CallOperation, type CallResult, ThreadJob } from "../../src/isolate/calls/call.ts";
 import { callOperations } from "../../src/isolate/calls/operations.ts";
 import type { RuntimeScript } from "../../src/isolate/environment.ts";
+import { GuestFailure } from "../../src/isolate/guest-failure.ts";
 import { bundleRuntime } from "../../src/isolate/loader/runtime.ts";
 import { Natives } from "../../src/isolate/natives/natives.ts";
 import { natives } from "../../src/isolate/natives/registry.ts";
@@ -204,7 +205,7 @@ export class Guest {
       const begun = run(text, bytes);
       result = await (begun instanceof ThreadJob ? begun.start() : begun);
     } catch (error) {
-      const known = error instanceof CallFailure;
+      const known = error instanceof GuestFailure;
       end(known ? error.name : "OperationError", known ? error.message : `${error}`, new ArrayBuffer(0));
       return;
     }

@@ -1,7 +1,8 @@
 import * as wire from "../../wire/ops.ts";
-import { CallFailure, type CallOperation, CallResult } from "../calls/call.ts";
+import { type CallOperation, CallResult } from "../calls/call.ts";
 import { callOperations } from "../calls/operations.ts";
 import { threads } from "../calls/threads.ts";
+import { GuestFailure } from "../guest-failure.ts";
 import type { OutboxReader } from "./outbox.ts";
 import type { Session } from "./session.ts";
 
@@ -56,7 +57,7 @@ export class GuestCalls {
       });
       const run = this.#operations.get(operation);
       if (run === undefined)
-        throw new CallFailure("NotSupportedError", "cannot call the host: it is unknown");
+        throw new GuestFailure("NotSupportedError", "cannot call the host: it is unknown");
       result = run(text, input);
     } catch (error) {
       session.buffer.give(size);
@@ -116,7 +117,7 @@ export class GuestCalls {
   #failed(id: number, error: unknown): void {
     const session = this.#session;
     if (session.isOver) return;
-    const known = error instanceof CallFailure;
+    const known = error instanceof GuestFailure;
     const { inbox } = session;
     const at = inbox.begin(wire.IN_CALL_FAILED, 3, 0);
     inbox.ints[at] = id;

@@ -349,11 +349,7 @@ export class GuestRpc {
 
   /** What this guest holds is gone. */
   importLost(held: RpcImport): void {
-    if (!this.#imports.delete(held.id) || this.session.isOver) return;
-    const { inbox } = this.session;
-    const at = inbox.begin(rpc.IN_RPC_LOST, 1, 0);
-    inbox.ints[at] = held.id;
-    this.session.touch();
+    if (this.#imports.delete(held.id) && !this.session.isOver) this.#tellLost(held);
   }
 
   #isFull(message: RpcMessage): boolean {

@@ -11,15 +11,6 @@ export class CallResult {
 
 const nothing = new Uint8Array(0);
 
-/** An error that the guest throws again, with this name and message; any other is told as a failure without a reason. */
-export class CallFailure extends Error {
-  /** @param name of an error class (`TypeError`, `RangeError`) or of a DOMException (`OperationError` …). */
-  constructor(name: string, message: string) {
-    super(message);
-    this.name = name;
-  }
-}
-
 /** A call that has to wait for a thread of Node's pool, which the calls of all guests share. */
 export class ThreadJob {
   /** Begins the work on the pool. */
@@ -37,6 +28,6 @@ export class ThreadJob {
  * @param text as the operation defines it. @param bytes the guest's, copied.
  * @returns the result when the work is so small that a thread would cost more, else a job; a promise when Node does the
  * work at once and only answers later.
- * @throws CallFailure for what the Worker should learn.
+ * @throws GuestFailure for what the Worker should learn.
  */
 export type CallOperation = (text: string, bytes: Uint8Array) => CallResult | ThreadJob | Promise<CallResult>;

@@ -1,5 +1,5 @@
+import { GuestFailure } from "../guest-failure.ts";
 import { iterationsOf } from "../natives/crypto-costs.ts";
-import { CallFailure } from "./call.ts";
 
 /** An algorithm with its members, as normalised by the guest. */
 export type Algorithm = Readonly<Record<string, unknown>> & { readonly name: string };
@@ -25,7 +25,7 @@ const MAX_STRUCTURE = 16_384;
 const hashBits: Readonly<Record<string, number>> = { "SHA-1": 160, "SHA-384": 384, "SHA-512": 512 };
 
 function refuse(name: string, reason: string): never {
-  throw new CallFailure(name, `cannot do so much work: ${reason}`);
+  throw new GuestFailure(name, `cannot do so much work: ${reason}`);
 }
 
 function numberOf(value: unknown): number {
@@ -36,7 +36,7 @@ function numberOf(value: unknown): number {
  * Bounds what one operation may cost, as time on a thread is not charged to the guest and cannot be cut short.
  *
  * @param bits of output, 0 when the algorithm itself says it or they are as many as the input's.
- * @throws CallFailure when it is too much.
+ * @throws GuestFailure when it is too much.
  */
 export function checkCost(operation: string, algorithm: Algorithm, bits: number): void {
   if (bits > MAX_OUTPUT || numberOf(algorithm.outputLength) > MAX_OUTPUT) {
@@ -80,7 +80,7 @@ function checkGeneration(algorithm: Algorithm): void {
   }
   // The search for primes that fit another exponent may take as long as its owner likes.
   if (!(publicExponent instanceof Uint8Array) || !isUsualExponent(publicExponent)) {
-    throw new CallFailure("OperationError", "cannot generate a key: publicExponent is neither 3 nor 65537");
+    throw new GuestFailure("OperationError", "cannot generate a key: publicExponent is neither 3 nor 65537");
   }
 }
 
@@ -91,14 +91,14 @@ function isUsualExponent(bytes: Uint8Array): boolean {
 
 /**
  * @param format in which the key comes; those of asymmetric keys are read in the shard's own thread.
- * @throws CallFailure when a key of so many bytes is not to be imported.
+ * @throws GuestFailure when a key of so many bytes is not to be imported.
  */
 export function checkKeyData(format: string, size: number): void {
   const most = format === "pkcs8" || format === "spki" ? MAX_STRUCTURE : MAX_KEY_DATA;
-  if (size > most) throw new CallFailure("DataError", `cannot import a key: more than ${most} bytes`);
+  if (size > most) throw new GuestFailure("DataError", `cannot import a key: more than ${most} bytes`);
 }
 
-/** @throws CallFailure when a JSON Web Key of a pair is longer than any that is used. */
+/** @throws GuestFailure when a JSON Web Key of a pair is longer than any that is used. */
 export function checkJsonWebKey(key: Readonly<Record<string, unknown>>): void {
   if (key.kty === "oct") return;
   let size = 0;
@@ -106,10 +106,10 @@ export function checkJsonWebKey(key: Readonly<Record<string, unknown>>): void {
   checkKeyData("pkcs8", size);
 }
 
-/** @throws CallFailure when work with this key takes too long. */
+/** @throws GuestFailure when work with this key takes too long. */
 export function checkImported(algorithm: { readonly modulusLength?: number }): void {
   if ((algorithm.modulusLength ?? 0) > MAX_IMPORTED_RSA) {
-    throw new CallFailure(
+    throw new GuestFailure(
       "DataError",
       `cannot import a key: its modulus has more than ${MAX_IMPORTED_RSA} bits`,
     );

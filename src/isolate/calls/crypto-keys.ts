@@ -1,5 +1,5 @@
 import type { Hash, KeyObject, webcrypto } from "node:crypto";
-import { CallFailure } from "./call.ts";
+import { GuestFailure } from "../guest-failure.ts";
 import type { CallScope } from "./operations.ts";
 
 /** Keys that one guest may keep, and hashes that it may have begun. */
@@ -44,7 +44,7 @@ export class CryptoKeys {
     this.#scope = scope;
   }
 
-  /** @throws CallFailure when there is none: the guest's runtime does not ask for one that it gave back. */
+  /** @throws GuestFailure when there is none: the guest's runtime does not ask for one that it gave back. */
   get(id: unknown): webcrypto.CryptoKey {
     return this.kept(id).key;
   }
@@ -52,7 +52,7 @@ export class CryptoKeys {
   /** The same with what is kept beside the key. */
   kept(id: unknown): Kept {
     const kept = typeof id === "number" ? this.#keys.get(id) : undefined;
-    if (kept === undefined) throw new CallFailure("InvalidAccessError", "cannot use the key: it is gone");
+    if (kept === undefined) throw new GuestFailure("InvalidAccessError", "cannot use the key: it is gone");
     return kept;
   }
 
@@ -64,7 +64,7 @@ export class CryptoKeys {
   add(key: webcrypto.CryptoKey, secret: KeyObject | null = null): { readonly id: number } {
     const size = sizeOf(key);
     if (this.#keys.size >= MAX_KEYS || !this.#scope.buffer.take(size)) {
-      throw new CallFailure("OperationError", `cannot keep the key: ${this.#keys.size} are kept already`);
+      throw new GuestFailure("OperationError", `cannot keep the key: ${this.#keys.size} are kept already`);
     }
     const id = ++this.#last;
     this.#keys.set(id, { key, secret });
@@ -88,7 +88,10 @@ export class CryptoKeys {
   /** Keeps a hash that begins. @returns whether it is time for the guest to tell which ones are unused. */
   addHash(id: number, hash: Hash): boolean {
     if (this.#hashes.size >= MAX_HASHES || !this.#scope.buffer.take(OVERHEAD)) {
-      throw new CallFailure("OperationError", `cannot digest: ${this.#hashes.size} streams are open already`);
+      throw new GuestFailure(
+        "OperationError",
+        `cannot digest: ${this.#hashes.size} streams are open already`,
+      );
     }
     this.#hashes.set(id, hash);
     return this.#collects((COLLECT_AFTER_BYTES * 2) / MAX_HASHES);

@@ -1,5 +1,5 @@
 import type { webcrypto } from "node:crypto";
-import { CallFailure } from "./call.ts";
+import { GuestFailure } from "../guest-failure.ts";
 import type { Algorithm } from "./crypto-bounds.ts";
 import type { CryptoKeys } from "./crypto-keys.ts";
 
@@ -51,7 +51,7 @@ export class CryptoRequest {
   /** @throws Error when it is not well formed. */
   constructor(text: string, bytes: Uint8Array, keys: CryptoKeys) {
     // Parsing takes the host's time: brackets alone some 60 ns each.
-    if (text.length > MAX_TEXT) throw new CallFailure("DataError", "the parameters are too long");
+    if (text.length > MAX_TEXT) throw new GuestFailure("DataError", "the parameters are too long");
     this.#members = membersOf(JSON.parse(text));
     this.#bytes = bytes;
     this.#keys = keys;

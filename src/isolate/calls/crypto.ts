@@ -7,7 +7,8 @@ import {
   type webcrypto as types,
   webcrypto,
 } from "node:crypto";
-import { CallFailure, type CallOperation, CallResult, ThreadJob } from "./call.ts";
+import { GuestFailure } from "../guest-failure.ts";
+import { type CallOperation, CallResult, ThreadJob } from "./call.ts";
 import { type Algorithm, checkCost, checkImported, checkJsonWebKey, checkKeyData } from "./crypto-bounds.ts";
 import { CryptoKeys, type KeyAlgorithm } from "./crypto-keys.ts";
 import { CryptoRequest } from "./crypto-request.ts";
@@ -185,21 +186,21 @@ export class CryptoCalls {
       case "hash":
         return this.#hash(request);
       default:
-        throw new CallFailure("NotSupportedError", "cannot call the host: it has no such operation");
+        throw new GuestFailure("NotSupportedError", "cannot call the host: it has no such operation");
     }
   }
 
   /** One piece of a digest whose data comes in pieces; the last gives the digest. */
   #hash(request: CryptoRequest): CallResult {
     const id = request.integer("hash") ?? 0;
-    if (id >= 0) throw new CallFailure("OperationError", "cannot digest: the stream has no number");
+    if (id >= 0) throw new GuestFailure("OperationError", "cannot digest: the stream has no number");
     let hash = this.#keys.hash(id);
     let sweep = false;
     if (hash === undefined) {
       const name = request.text("name");
       const algorithm = Object.hasOwn(streamed, name) ? streamed[name] : undefined;
       if (algorithm === undefined) {
-        throw new CallFailure("NotSupportedError", "cannot digest: not as a stream with this algorithm");
+        throw new GuestFailure("NotSupportedError", "cannot digest: not as a stream with this algorithm");
       }
       hash = createHash(algorithm);
       sweep = this.#keys.addHash(id, hash);
@@ -267,7 +268,7 @@ export class CryptoCalls {
     const label = labels[operation] as string;
     const method = subtle[operation];
     if (method === undefined) {
-      throw new CallFailure("NotSupportedError", `cannot ${label}: this version of Node.js does not do it`);
+      throw new GuestFailure("NotSupportedError", `cannot ${label}: this version of Node.js does not do it`);
     }
     let outcome: unknown;
     try {
@@ -309,8 +310,8 @@ function bytesOf(outcome: unknown): CallResult {
 }
 
 /** What the guest learns of an error of Node's: its name, if it is one of the standard's. */
-function failure(label: string, error: unknown): CallFailure {
+function failure(label: string, error: unknown): GuestFailure {
   const given = error instanceof Error ? error.name : "";
   const name = Object.hasOwn(reasons, given) ? given : "OperationError";
-  return new CallFailure(name, `cannot ${label}: ${reasons[name]}`);
+  return new GuestFailure(name, `cannot ${label}: ${reasons[name]}`);
 }

@@ -1,5 +1,6 @@
 import { createHash, webcrypto } from "node:crypto";
-import { CallFailure, CallResult, ThreadJob } from "./call.ts";
+import { GuestFailure } from "../guest-failure.ts";
+import { CallResult, ThreadJob } from "./call.ts";
 
 const algorithms: Readonly<Record<string, string>> = {
   "SHA-1": "sha1",
@@ -16,7 +17,7 @@ const HASH_HERE = 16_384;
 export function digest(name: string, bytes: Uint8Array): CallResult | ThreadJob {
   const algorithm = Object.hasOwn(algorithms, name) ? algorithms[name] : undefined;
   if (algorithm === undefined) {
-    throw new CallFailure("NotSupportedError", "cannot digest: the algorithm is not known");
+    throw new GuestFailure("NotSupportedError", "cannot digest: the algorithm is not known");
   }
   if (bytes.length <= HASH_HERE || name === "MD5") {
     return new CallResult("", createHash(algorithm).update(bytes).digest());

@@ -1,7 +1,7 @@
+import { GuestFailure } from "../guest-failure.ts";
 import { deriveOnThread } from "../natives/crypto-derive.ts";
 import { generateOnThread } from "../natives/crypto-keys.ts";
-import { NativeFailure } from "../natives/native.ts";
-import { CallFailure, type CallOperation, CallResult, ThreadJob } from "./call.ts";
+import { type CallOperation, CallResult, ThreadJob } from "./call.ts";
 
 type Begin = (text: string, bytes: Buffer) => () => Promise<string | Uint8Array>;
 
@@ -14,25 +14,15 @@ const natives: ReadonlyMap<string, Begin> = new Map<string, Begin>([
 export const nativeOnThread: CallOperation = (text, bytes) => {
   const end = text.indexOf("\n");
   const begin = natives.get(text.slice(0, end));
-  if (begin === undefined) throw new CallFailure("Error", "there is no such function on the host");
-  const start = named(() => begin(text.slice(end + 1), Buffer.from(bytes)));
+  if (begin === undefined) throw new GuestFailure("Error", "there is no such function on the host");
+  const start = begin(text.slice(end + 1), Buffer.from(bytes));
   return new ThreadJob(async () => {
     let result: string | Uint8Array;
     try {
       result = await start();
     } catch {
-      throw new CallFailure("Error", "a parameter is not valid");
+      throw new GuestFailure("Error", "a parameter is not valid");
     }
     return typeof result === "string" ? new CallResult(result) : new CallResult("", result);
   });
 };
-
-/** Failures of natives as those of calls. */
-function named<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof NativeFailure) throw new CallFailure(error.name, error.message);
-    throw error;
-  }
-}

@@ -1,6 +1,7 @@
 import type { Transform } from "node:stream";
 import * as zlib from "node:zlib";
-import { CallFailure, type CallOperation, CallResult, ThreadJob } from "./call.ts";
+import { GuestFailure } from "../guest-failure.ts";
+import { type CallOperation, CallResult, ThreadJob } from "./call.ts";
 import type { CallScope } from "./operations.ts";
 
 /** What a coder's window and tables take, roughly, whatever its kind. */
@@ -85,11 +86,11 @@ export function zlibOperation(scope: CallScope): CallOperation {
 function begin(open: Map<number, Coder>, id: number, kind: string, scope: CallScope): Coder {
   const room = open.size < MAX_OPEN && scope.buffer.take(STATE);
   if (!room)
-    throw new CallFailure("QuotaExceededError", "cannot code the stream: too many are open at a time");
+    throw new GuestFailure("QuotaExceededError", "cannot code the stream: too many are open at a time");
   const stream = makeCoder(kind);
   if (stream === null || !Number.isSafeInteger(id)) {
     scope.buffer.give(STATE);
-    throw new CallFailure("TypeError", "cannot code the stream: the format is not known");
+    throw new GuestFailure("TypeError", "cannot code the stream: the format is not known");
   }
   const coder = new Coder(stream, kind[0] === "+" ? "compress" : "decompress");
   open.set(id, coder);
@@ -124,7 +125,7 @@ class Coder {
     stream.on("close", () => this.#wake());
   }
 
-  /** @param input null for none. @throws CallFailure when the input is not what it should be. */
+  /** @param input null for none. @throws GuestFailure when the input is not what it should be. */
   async step(input: Uint8Array | null, end: boolean): Promise<CallResult> {
     // One at a time is what our runtime asks for; another order would be a guest's that broke it.
     if (this.#busy || (this.#ending && input !== null)) throw this.#broken("it is out of order");
@@ -170,8 +171,8 @@ class Coder {
     this.#stream.destroy();
   }
 
-  #broken(reason: string): CallFailure {
-    return new CallFailure("TypeError", `cannot ${this.#action} the stream: ${reason}`);
+  #broken(reason: string): GuestFailure {
+    return new GuestFailure("TypeError", `cannot ${this.#action} the stream: ${reason}`);
   }
 }
 

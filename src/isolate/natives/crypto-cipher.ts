@@ -5,8 +5,9 @@ import {
   type DecipherGCM,
   getCipherInfo,
 } from "node:crypto";
+import { GuestFailure } from "../guest-failure.ts";
 import { checkCiphered } from "./crypto-costs.ts";
-import { type Native, NativeFailure } from "./native.ts";
+import type { Native } from "./native.ts";
 import { Parameters } from "./parameters.ts";
 
 const authenticated = new Set(["ccm", "gcm", "ocb"]);
@@ -29,7 +30,7 @@ const cipher: Native = (text, bytes) => {
   const data = parameters.piece();
   const iv = parameters.flag("iv") ? givenIv : null;
   const info = getCipherInfo(algorithm);
-  if (info === undefined) throw new NativeFailure("Error", "cannot use the cipher: it is not known");
+  if (info === undefined) throw new GuestFailure("Error", "cannot use the cipher: it is not known");
   const { mode, name } = info;
   checkCiphered(name, data.length + aad.length);
   const hasTag = authenticated.has(mode ?? "") || name.toLowerCase() === "chacha20-poly1305";
@@ -44,7 +45,7 @@ const cipher: Native = (text, bytes) => {
     if (hasTag && !decrypts) parts.push(worker.getAuthTag());
     return Buffer.concat(parts);
   } catch (error) {
-    throw new NativeFailure("Error", reasonOf(error, decrypts));
+    throw new GuestFailure("Error", reasonOf(error, decrypts));
   }
 };
 

@@ -1,4 +1,4 @@
-import { NativeFailure } from "./native.ts";
+import { GuestFailure } from "../guest-failure.ts";
 
 /** Bytes that the usual digests take in some 20 ms, and those that take in as long what they are slow with. */
 const MAX_HASHED = 16 * 1024 * 1024;
@@ -27,28 +27,28 @@ const MAX_SCRYPT_LAST = 32 * 1024 * 1024;
 const MAX_KEY = 65_536;
 
 function refuse(action: string, most: number, what: string): never {
-  throw new NativeFailure("RangeError", `cannot ${action}: ${what} more than ${most} bytes`);
+  throw new GuestFailure("RangeError", `cannot ${action}: ${what} more than ${most} bytes`);
 }
 
-/** @throws NativeFailure when hashing so many bytes takes too long. @param algorithm null for a key's own digest. */
+/** @throws GuestFailure when hashing so many bytes takes too long. @param algorithm null for a key's own digest. */
 export function checkHashed(algorithm: string | null, size: number): void {
   const most = algorithm === null || fastHash.test(algorithm) ? MAX_HASHED : MAX_HASHED_SLOWLY;
   if (size > most) refuse("hash at once", most, "the data is");
 }
 
-/** @throws NativeFailure when so many bytes take the cipher too long. */
+/** @throws GuestFailure when so many bytes take the cipher too long. */
 export function checkCiphered(name: string, size: number): void {
   let most = fastCipher.test(name) ? MAX_CIPHERED : MAX_CIPHERED_SLOWLY;
   for (const [pattern, few] of slowestCiphers) if (pattern.test(name)) most = Math.min(most, few);
   if (size > most) refuse("use the cipher at once", most, "the data is");
 }
 
-/** What a derivation hashes for each block of its output. @throws NativeFailure */
+/** What a derivation hashes for each block of its output. @throws GuestFailure */
 export function checkSalt(size: number): void {
   if (size > MAX_SALT) refuse("derive", MAX_SALT, "salt and info are");
 }
 
-/** @throws NativeFailure */
+/** @throws GuestFailure */
 export function checkSecret(size: number): void {
   if (size > MAX_SECRET) refuse("derive", MAX_SECRET, "the secret is");
 }
@@ -58,15 +58,15 @@ export function iterationsOf(iterations: number, saltSize: number): number {
   return iterations + Math.ceil(saltSize / SALT_OF_ITERATION);
 }
 
-/** @param blocks bytes of scrypt's blocks. @param length of its output. @throws NativeFailure */
+/** @param blocks bytes of scrypt's blocks. @param length of its output. @throws GuestFailure */
 export function checkScryptEnds(blocks: number, saltSize: number, length: number): void {
   const first = (blocks / 32) * iterationsOf(1, saltSize);
   if (first > MAX_SCRYPT_FIRST || blocks * Math.ceil(length / 32) > MAX_SCRYPT_LAST) {
-    throw new NativeFailure("RangeError", "cannot derive: r, p and the length take too much time");
+    throw new GuestFailure("RangeError", "cannot derive: r, p and the length take too much time");
   }
 }
 
-/** Before anything reads a key: reading takes the host's time. @throws NativeFailure */
+/** Before anything reads a key: reading takes the host's time. @throws GuestFailure */
 export function checkKeySize(size: number): void {
   if (size > MAX_KEY) refuse("read the key", MAX_KEY, "it is");
 }

@@ -1,7 +1,8 @@
 import { hkdf, hkdfSync, pbkdf2, pbkdf2Sync, scrypt, scryptSync } from "node:crypto";
 import { promisify } from "node:util";
+import { GuestFailure } from "../guest-failure.ts";
 import { checkSalt, checkScryptEnds, checkSecret, iterationsOf } from "./crypto-costs.ts";
-import { type Native, NativeFailure } from "./native.ts";
+import type { Native } from "./native.ts";
 import { Parameters } from "./parameters.ts";
 
 /** Bytes that are derived at once. */
@@ -41,7 +42,7 @@ function pbkdf2Of(text: string, bytes: Buffer, most: number): Pbkdf2 {
   checkSecret(password.length);
   checkSalt(salt.length);
   if (iterationsOf(iterations, salt.length) * Math.max(1, Math.ceil(length / block)) > most) {
-    throw new NativeFailure(
+    throw new GuestFailure(
       "RangeError",
       `cannot derive: more than ${most} iterations for all blocks of output`,
     );
@@ -64,7 +65,7 @@ function scryptOf(text: string, bytes: Buffer, most: number): Scrypt {
   const p = parameters.integer("p", 1 << 16);
   const memory = 128 * N * r;
   if (memory > MAX_SCRYPT_MEMORY || memory * p > most) {
-    throw new NativeFailure("RangeError", "cannot derive: N, r and p take too much memory or time");
+    throw new GuestFailure("RangeError", "cannot derive: N, r and p take too much memory or time");
   }
   const length = parameters.integer("length", MAX_LENGTH);
   const options = { N, r, p, maxmem: MAX_SCRYPT_MEMORY * 2 };
@@ -98,7 +99,7 @@ function hkdfOf(text: string, bytes: Buffer): Hkdf {
 }
 
 function failed(): never {
-  throw new NativeFailure("Error", "cannot derive: the digest is not known or a parameter is not valid");
+  throw new GuestFailure("Error", "cannot derive: the digest is not known or a parameter is not valid");
 }
 
 const derivePbkdf2: Native = (text, bytes) => {

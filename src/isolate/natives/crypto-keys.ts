@@ -6,8 +6,9 @@ import {
   type KeyObject,
 } from "node:crypto";
 import { promisify } from "node:util";
+import { GuestFailure } from "../guest-failure.ts";
 import { checkKeySize } from "./crypto-costs.ts";
-import { type Native, NativeFailure } from "./native.ts";
+import type { Native } from "./native.ts";
 import { Parameters } from "./parameters.ts";
 
 /** Bits of an RSA key that is used in the shard's thread: 30 ms for a signature. */
@@ -15,17 +16,17 @@ const MAX_MODULUS = 4096;
 /** Bits of one that is made there, some 100 ms; on a thread it may be longer. */
 const MAX_SYNC_MODULUS = 2048;
 
-function invalid(): NativeFailure {
-  return new NativeFailure("Error", "cannot read the key: it is not valid, encrypted, or not of that kind");
+function invalid(): GuestFailure {
+  return new GuestFailure("Error", "cannot read the key: it is not valid, encrypted, or not of that kind");
 }
 
-/** The private key of a PKCS #8 structure. @throws NativeFailure when it is none, or takes too long to use. */
+/** The private key of a PKCS #8 structure. @throws GuestFailure when it is none, or takes too long to use. */
 export function privateKey(der: Buffer): KeyObject {
   checkKeySize(der.length);
   return bounded(read(() => createPrivateKey({ key: der, format: "der", type: "pkcs8" })));
 }
 
-/** The public key of a SubjectPublicKeyInfo. @throws NativeFailure when it is none, or takes too long to use. */
+/** The public key of a SubjectPublicKeyInfo. @throws GuestFailure when it is none, or takes too long to use. */
 export function publicKey(der: Buffer): KeyObject {
   checkKeySize(der.length);
   return bounded(read(() => createPublicKey({ key: der, format: "der", type: "spki" })));
@@ -42,12 +43,9 @@ function read(make: () => KeyObject): KeyObject {
 function bounded(key: KeyObject): KeyObject {
   const kind = key.asymmetricKeyType;
   if (kind === "dh")
-    throw new NativeFailure("Error", "cannot use the key: Diffie-Hellman keys are not supported");
+    throw new GuestFailure("Error", "cannot use the key: Diffie-Hellman keys are not supported");
   if ((key.asymmetricKeyDetails?.modulusLength ?? 0) > MAX_MODULUS) {
-    throw new NativeFailure(
-      "RangeError",
-      `cannot use the key: its modulus has more than ${MAX_MODULUS} bits`,
-    );
+    throw new GuestFailure("RangeError", `cannot use the key: its modulus has more than ${MAX_MODULUS} bits`);
   }
   return key;
 }
@@ -104,7 +102,7 @@ const writeKey: Native = (text, bytes) => {
     if (format === "jwk") return JSON.stringify(key.export({ format: "jwk" }));
     return key.export({ format, type } as { format: "pem"; type: "pkcs8" });
   } catch {
-    throw new NativeFailure("Error", "cannot export the key: not in this format and type");
+    throw new GuestFailure("Error", "cannot export the key: not in this format and type");
   }
 };
 
@@ -120,7 +118,7 @@ function generationOf(text: string, bytes: Buffer, mostBits: number): Generation
   const parameters = new Parameters(text, bytes);
   const type = parameters.text("type");
   if (!kinds.has(type))
-    throw new NativeFailure("Error", "cannot generate a key pair: the type is not supported");
+    throw new GuestFailure("Error", "cannot generate a key pair: the type is not supported");
   const modulusLength = parameters.optionalInteger("modulusLength", mostBits, 512);
   const namedCurve = parameters.optionalText("namedCurve");
   return {
@@ -141,7 +139,7 @@ const generate: Native = (text, bytes) => {
   try {
     return describePair(generateKeyPairSync(type as "ec", options as { namedCurve: string }));
   } catch {
-    throw new NativeFailure("Error", "cannot generate a key pair: a parameter is not valid");
+    throw new GuestFailure("Error", "cannot generate a key pair: a parameter is not valid");
   }
 };
 

@@ -10,13 +10,14 @@ import {
   sign,
   verify,
 } from "node:crypto";
+import { GuestFailure } from "../guest-failure.ts";
 import { checkHashed } from "./crypto-costs.ts";
 import { privateKey, publicKey } from "./crypto-keys.ts";
-import { type Native, NativeFailure } from "./native.ts";
+import type { Native } from "./native.ts";
 import { Parameters } from "./parameters.ts";
 
 function failed(action: string): never {
-  throw new NativeFailure(
+  throw new GuestFailure(
     "Error",
     `cannot ${action}: the key does not fit, or a parameter or the data is not valid`,
   );

@@ -7,9 +7,10 @@ import {
   getHashes,
   randomBytes,
 } from "node:crypto";
+import { GuestFailure } from "../guest-failure.ts";
 import { checkHashed, checkSecret } from "./crypto-costs.ts";
 import { webAlgorithms } from "./crypto-features.ts";
-import { type Native, NativeFailure } from "./native.ts";
+import type { Native } from "./native.ts";
 import { Parameters } from "./parameters.ts";
 
 /** Bytes of one call: getting them takes 3 ms. */
@@ -21,7 +22,7 @@ const MAX_OUTPUT = 1 << 20;
 const random: Native = (text) => {
   const size = Number(text);
   if (!Number.isInteger(size) || size < 0 || size > MAX_RANDOM) {
-    throw new NativeFailure("RangeError", `cannot get random bytes: the size is outside 0 to ${MAX_RANDOM}`);
+    throw new GuestFailure("RangeError", `cannot get random bytes: the size is outside 0 to ${MAX_RANDOM}`);
   }
   return randomBytes(size);
 };
@@ -74,7 +75,7 @@ function known(algorithm: string, work: () => Buffer): Buffer {
   try {
     return work();
   } catch {
-    throw new NativeFailure(
+    throw new GuestFailure(
       "Error",
       `cannot hash: the digest method "${algorithm.slice(0, 100)}" is not known`,
     );

@@ -7,15 +7,6 @@
  * @param text as the native defines it, mostly JSON or a name.
  * @param bytes the guest's, copied; valid during the call only.
  * @returns text, or bytes.
- * @throws NativeFailure for what the Worker should learn.
+ * @throws GuestFailure for what the Worker should learn.
  */
 export type Native = (text: string, bytes: Buffer) => string | Uint8Array;
-
-/** An error that the guest throws again, with this name and message; any other is told as a failure without a reason. */
-export class NativeFailure extends Error {
-  /** @param name of an error class (`TypeError`, `RangeError`) or of a DOMException (`OperationError` …). */
-  constructor(name: string, message: string) {
-    super(message);
-    this.name = name;
-  }
-}

@@ -1,5 +1,6 @@
 import * as wire from "../../wire/ops.ts";
-import { type Native, NativeFailure } from "./native.ts";
+import { GuestFailure } from "../guest-failure.ts";
+import type { Native } from "./native.ts";
 
 /** Bytes that one call may hand in: what any native takes, and a key beside it. */
 const MAX_INPUT = 17 * 1024 * 1024;
@@ -34,7 +35,7 @@ export class Natives {
       return this.#call(name, amount, text);
     } catch (error) {
       this.#forget();
-      return error instanceof NativeFailure
+      return error instanceof GuestFailure
         ? `!${error.name}:${error.message}`
         : "!Error:it failed on the host";
     }
@@ -45,9 +46,9 @@ export class Natives {
     const length = amount >= 0 && amount <= wire.SCRATCH ? amount | 0 : 0;
     if (name === wire.NATIVE_FEED) {
       // Only the last piece is shorter, and it is not announced: any number of small ones would take more than their bytes.
-      if (length !== wire.SCRATCH) throw new NativeFailure("Error", "a piece is too short");
+      if (length !== wire.SCRATCH) throw new GuestFailure("Error", "a piece is too short");
       if (this.#fed + length > MAX_INPUT) {
-        throw new NativeFailure("RangeError", `more than ${MAX_INPUT} bytes at once`);
+        throw new GuestFailure("RangeError", `more than ${MAX_INPUT} bytes at once`);
       }
       this.#fed += length;
       this.#pieces.push(Buffer.from(this.#scratch.subarray(0, length)));
@@ -55,8 +56,8 @@ export class Natives {
     }
     const native = this.#registry.get(name);
     if (native === undefined || typeof text !== "string")
-      throw new NativeFailure("Error", "there is no such function on the host");
-    if (text.length > MAX_TEXT) throw new NativeFailure("RangeError", `more than ${MAX_TEXT} characters`);
+      throw new GuestFailure("Error", "there is no such function on the host");
+    if (text.length > MAX_TEXT) throw new GuestFailure("RangeError", `more than ${MAX_TEXT} characters`);
     // Copied even when it is small: the guest could change the shared memory under native code.
     const last = Buffer.from(this.#scratch.subarray(0, length));
     const bytes = this.#pieces.length === 0 ? last : Buffer.concat([...this.#pieces, last]);

@@ -1,5 +1,6 @@
 import * as zlib from "node:zlib";
-import { type Native, NativeFailure } from "./native.ts";
+import { GuestFailure } from "../guest-failure.ts";
+import type { Native } from "./native.ts";
 
 /** Bytes that are compressed in one call; what is longer goes to a thread, with node:zlib's other functions. */
 const MAX_COMPRESSED = 4 * 1024 * 1024;
@@ -56,14 +57,14 @@ const methods: ReadonlyMap<string, (bytes: Buffer, options: Options) => Buffer> 
 
 /** `{ method, options }` and the data; gives zlib's output. A failure's message is zlib's own code, or `code: text`. */
 const run: Native = (text, bytes) => {
-  if (text.length > MAX_TEXT) throw new NativeFailure("RangeError", "the options are too long");
+  if (text.length > MAX_TEXT) throw new GuestFailure("RangeError", "the options are too long");
   const { method, options } = JSON.parse(text) as { method?: unknown; options?: unknown };
   const work = typeof method === "string" ? methods.get(method) : undefined;
-  if (work === undefined) throw new NativeFailure("Error", "there is no such method");
+  if (work === undefined) throw new GuestFailure("Error", "there is no such method");
   const compresses = /^(?:gzip|deflate|.*Compress)/.test(String(method));
   const most = compresses ? MAX_COMPRESSED : MAX_INPUT;
   if (bytes.length > most)
-    throw new NativeFailure(
+    throw new GuestFailure(
       "RangeError",
       `cannot ${compresses ? "" : "de"}compress at once: more than ${most} bytes`,
     );
@@ -71,7 +72,7 @@ const run: Native = (text, bytes) => {
     return work(bytes, typeof options === "object" && options !== null ? (options as Options) : {});
   } catch (error) {
     const { code, message } = error as { code?: unknown; message?: unknown };
-    throw new NativeFailure("Error", `${String(code).slice(0, 40)}: ${String(message).slice(0, 100)}`);
+    throw new GuestFailure("Error", `${String(code).slice(0, 40)}: ${String(message).slice(0, 100)}`);
   }
 };
 

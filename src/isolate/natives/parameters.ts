@@ -1,4 +1,4 @@
-import { NativeFailure } from "./native.ts";
+import { GuestFailure } from "../guest-failure.ts";
 
 /** What a native is given: members of a JSON object, and pieces that lie one behind the other in its bytes. */
 export class Parameters {
@@ -10,7 +10,7 @@ export class Parameters {
 
   /** @param text a JSON object; its member `sizes` lists the sizes of all pieces but the last. */
   constructor(text: string, bytes: Buffer) {
-    if (text.length > MAX_TEXT) throw new NativeFailure("RangeError", "a parameter is too long");
+    if (text.length > MAX_TEXT) throw new GuestFailure("RangeError", "a parameter is too long");
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed !== "object" || parsed === null) throw new Error("no object");
     this.#members = parsed as Record<string, unknown>;
@@ -50,14 +50,14 @@ export class Parameters {
     const value = this.#own(name);
     if (value === undefined || value === null) return undefined;
     if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
-      throw new NativeFailure("RangeError", `${name} is not an integer of ${min} to ${max}`);
+      throw new GuestFailure("RangeError", `${name} is not an integer of ${min} to ${max}`);
     }
     return value;
   }
 
   integer(name: string, max: number): number {
     const value = this.optionalInteger(name, max);
-    if (value === undefined) throw new NativeFailure("TypeError", `${name} is missing`);
+    if (value === undefined) throw new GuestFailure("TypeError", `${name} is missing`);
     return value;
   }
 
