@@ -414,9 +414,9 @@ export class Session implements Enterable, Holder {
     if (outbox.overflowed) {
       this.exceeded("memory", "worker_memory_exceeded", "it handed over more than fits at once");
     }
-    const until = this.owner.context.now() + this.#limits.hostMs;
+    this.#limits.beginHostWork();
     for (let i = 0; i < outbox.count && !this.isOver; i++) {
-      if (i > 0 && this.owner.context.now() > until) {
+      if (i > 0 && this.#limits.hostWorkExceeded) {
         this.exceeded("cpu", "worker_cpu_exceeded", "it asked for more at once than can be done in time");
         break;
       }
