@@ -11,12 +11,11 @@ import {
   ObjectDefineProperty,
   PromiseThen,
   promiseResolve,
-  StringIndexOf,
-  StringSlice,
   SymbolIterator,
   TypedArraySlice,
   viewBuffer,
 } from "../web/primordials.ts";
+import { originOf } from "../web/url-record.ts";
 import { utf8Length } from "../web/utf8.ts";
 import {
   defineConstants,
@@ -64,7 +63,8 @@ class Face implements SocketOwner {
     if (typeof data !== "string") {
       shown = binaryTypeOf(socket) === "blob" ? makeBlob(data, "") : viewBuffer(data);
     }
-    fire(socket, new MessageEvent("message", { data: shown, origin: originOf(socket.url) }));
+    const { url } = socket;
+    fire(socket, new MessageEvent("message", { data: shown, origin: url === null ? "" : originOf(url) }));
   }
 
   close(code: number, reason: string, wasClean: boolean): void {
@@ -79,13 +79,6 @@ class Face implements SocketOwner {
 function fire(socket: WebSocket, event: Event): void {
   markTrusted(event);
   dispatch(socket, event);
-}
-
-/** Of a WebSocket URL, as events show it. */
-function originOf(url: string | null): string {
-  if (url === null) return "";
-  const path = StringIndexOf(url, "/", StringIndexOf(url, "//") + 2);
-  return path < 0 ? url : StringSlice(url, 0, path);
 }
 
 /** WebSockets §3.1, with what Cloudflare Workers add: a socket of a pair or of a fetch is accepted before it is used. */
