@@ -21,5 +21,9 @@ export function write(path: string, contents: string | Uint8Array): void {
 
 /** A Worker's config with everything but its source at its default. */
 export function configOf(source: { main: string } | { script: string }): WorkerConfig {
-  return worker.parse({ ...source, compatibilityDate: "2026-11-01", compatibilityFlags: ["no_nodejs_compat"] });
+  return worker.parse({
+    ...source,
+    compatibilityDate: "2026-11-01",
+    compatibilityFlags: ["no_nodejs_compat"],
+  });
 }
