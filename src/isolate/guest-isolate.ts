@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import ivm from "isolated-vm";
 import * as wire from "../wire/ops.ts";
 import { parseUrlForGuest, setUrlPartForGuest } from "../wire/url.ts";
+import { CachedCode, exactBuffer } from "./cached-code.ts";
 import type { CompiledWorker, IsolateEnvironment } from "./environment.ts";
 import { providedSource } from "./loader/node-modules.ts";
 import { Natives } from "./natives/natives.ts";
@@ -31,20 +32,10 @@ export class StartFailure extends Error {
 
 type Drain = (ints: number, text: string, bytes: number) => void;
 
-/** Code whose cache was filled when only its global scope had run. */
-interface Warming {
-  readonly worker: CompiledWorker;
-  readonly codes: Array<readonly [filename: string, code: string]>;
-  /** Left until it is filled again. */
-  entries: number;
-}
-
 /** Heap that aborts the process rather than the isolate begins here; the Worker's own limit is kept by its session. */
 const BACKSTOP_MB = 1024;
 /** Milliseconds after which the watchdog takes a collection of garbage for stuck. */
 const MAX_COLLECT = 5000;
-/** Entries after which an isolate has compiled what most requests need. */
-const WARM_ENTRIES = 4;
 /** Milliseconds that loading the runtime may take. */
 const MAX_BOOT = 5000;
 /** Characters of the longest URL that is parsed: parsing takes the host's time. */
@@ -66,6 +57,7 @@ export class GuestIsolate {
   readonly #control: Int32Array;
   readonly #isolate: ivm.Isolate;
   readonly #environment: IsolateEnvironment;
+  readonly #code: CachedCode;
   /** Of the Worker, for the watchdog; -1 before it has one. */
   #index = -1;
   #enter: ivm.Reference<(ints: number, text: string) => void> | null = null;
@@ -80,10 +72,6 @@ export class GuestIsolate {
   #deadline = 0;
   /** It had not, and was ended in a callback. */
   #overran = false;
-  /** Code that the cache did not have: file name and text. */
-  #uncached: Array<readonly [filename: string, code: string]> = [];
-  /** Code whose cache is to be filled again once a few entries have run; null in nearly all isolates. */
-  #warming: Warming | null = null;
   /** The handlers of each entrypoint, as the guest says. */
   entrypoints: ReadonlyMap<string, readonly string[]> = new Map();
   /** Milliseconds of the last entry that went into loading parts of the runtime. */
@@ -94,6 +82,7 @@ export class GuestIsolate {
   constructor(environment: IsolateEnvironment) {
     this.#environment = environment;
     this.#isolate = new ivm.Isolate({ memoryLimit: BACKSTOP_MB });
+    this.#code = new CachedCode(this.#isolate, environment.codeCache);
     this.#shared = new SharedArrayBuffer(wire.sharedBytes);
     this.inbox = new Int32Array(this.#shared, wire.inboxOffset, wire.INTS);
     this.outbox = new Int32Array(this.#shared, wire.outboxOffset, wire.INTS);
@@ -147,9 +136,12 @@ export class GuestIsolate {
   }
 
   #loadRuntime(context: ivm.Context): void {
-    const boot = this.#script(this.#environment.runtime.code, "sluice:runtime", context) as ivm.Reference<
-      (...parameters: unknown[]) => unknown
-    >;
+    const boot = this.#code.script(
+      this.#environment.runtime.code,
+      "sluice:runtime",
+      context,
+      MAX_BOOT,
+    ) as ivm.Reference<(...parameters: unknown[]) => unknown>;
     const scratch = Buffer.from(this.#shared, wire.scratchOffset, wire.SCRATCH);
     const calls = new Natives(natives, scratch);
     const functions = boot.applySync(
@@ -229,7 +221,7 @@ export class GuestIsolate {
     if (worker.syntax === "module") this.#evaluate(worker, context, startupMs);
     else {
       context.evalSync("delete globalThis.__sluice", { timeout: startupMs });
-      this.#script(worker.code, worker.name, context, startupMs)?.release();
+      this.#code.script(worker.code, worker.name, context, startupMs)?.release();
     }
     const report = JSON.parse(
       String(started.applySync(undefined, [worker.syntax === "module"], { timeout: startupMs })),
@@ -237,8 +229,7 @@ export class GuestIsolate {
     if (report.problem !== undefined) throw new StartFailure(report.problem);
     this.entrypoints = new Map(Object.entries(report.entrypoints ?? {}));
     this.#enter = get("enter") as ivm.Reference<(ints: number, text: string) => void>;
-    if (this.#uncached.length > 0) this.#warming = { worker, codes: this.#uncached, entries: WARM_ENTRIES };
-    this.#fillCache(worker);
+    this.#code.started(worker);
     prepare.release();
     started.release();
     functions.release();
@@ -250,62 +241,9 @@ export class GuestIsolate {
     const code = Object.hasOwn(parts, name) ? parts[name] : undefined;
     if (code === undefined) return;
     const since = performance.now();
-    const factory = this.#script(code, `sluice:${name}`, context);
+    const factory = this.#code.script(code, `sluice:${name}`, context, MAX_BOOT);
     this.#definePart?.applySync(undefined, [factory.derefInto({ release: true })], { timeout: 1000 });
     this.loadMs += performance.now() - since;
-  }
-
-  /** Compiles with the code cache, runs, and gives a reference to the completion value. */
-  #script(code: string, filename: string, context: ivm.Context, timeout = MAX_BOOT): ivm.Reference<unknown> {
-    const script = this.#isolate.compileScriptSync(code, { filename, ...this.#cached(code, filename) });
-    this.#noteRejected(script, code, filename);
-    const value = script.runSync(context, { timeout, reference: true }) as ivm.Reference<unknown>;
-    script.release();
-    return value;
-  }
-
-  #module(code: string, filename: string): ivm.Module {
-    const module = this.#isolate.compileModuleSync(code, { filename, ...this.#cached(code, filename) });
-    this.#noteRejected(module, code, filename);
-    return module;
-  }
-
-  #cached(code: string, filename: string): { cachedData?: ivm.ExternalCopy<ArrayBuffer> } {
-    const cached = this.#environment.codeCache.get(code);
-    if (cached !== null) return { cachedData: new ivm.ExternalCopy(exactBuffer(cached)) };
-    this.#uncached.push([filename, code]);
-    return {};
-  }
-
-  #noteRejected(compiled: unknown, code: string, filename: string): void {
-    if ((compiled as { cachedDataRejected?: boolean }).cachedDataRejected === true) {
-      this.#uncached.push([filename, code]);
-    }
-  }
-
-  /**
-   * Fills the code cache after the code has run: V8's own cache then gives back the script with all the functions that
-   * were compiled lazily, ten times as much as right after compiling.
-   */
-  #fillCache(worker: CompiledWorker | null, codes = this.#uncached): void {
-    if (this.#isolate.isDisposed) return;
-    for (const [filename, code] of codes) {
-      const isModule = worker?.syntax === "module" && filename === worker.name;
-      const options = { filename, produceCachedData: true };
-      const compiled = isModule
-        ? this.#isolate.compileModuleSync(code, options)
-        : this.#isolate.compileScriptSync(code, options);
-      const produced = (compiled as { cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
-      if (produced !== undefined) this.#environment.codeCache.put(code, new Uint8Array(produced.copy()));
-      compiled.release();
-    }
-    this.#uncached = [];
-  }
-
-  /** Fills the cache again with the functions that a request needs, so that no other isolate has to compile them. */
-  #warm({ worker, codes }: Warming): void {
-    this.#warming = null;
-    this.#fillCache(worker, codes);
   }
 
   /**
@@ -339,7 +277,7 @@ export class GuestIsolate {
         `export default globalThis.__sluice.asset(${i}, "${worker.assets[i]?.kind}");`,
       );
     }
-    const main = this.#module(worker.code, worker.name);
+    const main = this.#code.module(worker.code, worker.name);
     for (const specifier of main.dependencySpecifiers) {
       const source = providedSource(specifier);
       if (source !== null) provide(specifier, source);
@@ -396,8 +334,7 @@ export class GuestIsolate {
    * was taken, since it is not the Worker's.
    */
   tidy(): void {
-    if (this.#uncached.length > 0) this.#fillCache(null);
-    if (this.#warming !== null && --this.#warming.entries === 0) this.#warm(this.#warming);
+    this.#code.tidy();
   }
 
   /** Records of the batch at places below this one have begun. */
@@ -504,8 +441,4 @@ function stackOf(error: Error): string {
 
 function cut(text: unknown): string {
   return typeof text === "string" ? text.slice(0, 8192) : "";
-}
-
-function exactBuffer(bytes: Uint8Array): ArrayBuffer {
-  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
 }
