@@ -11,7 +11,10 @@ export const echoPath = "/fetch/api/resources/echo-content.py";
 
 /** What a test script finds beside the platform, in a Worker as in Node. */
 export function preamble(test: TestFile): string {
+  // Left there, they would have testharness.js wait for messages of a page, as in a service worker.
   return `
+    delete globalThis.ServiceWorkerGlobalScope;
+    delete globalThis.WorkerGlobalScope;
     globalThis.self = globalThis;
     globalThis.GLOBAL = { isWindow: () => false, isWorker: () => false, isShadowRealm: () => false };
     globalThis.location = new URL(${JSON.stringify(`${origin}/${test.path}${test.variant}`)});
