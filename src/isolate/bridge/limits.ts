@@ -8,8 +8,9 @@ const MAX_RECORDS = 256;
 const MAX_SHARE = 2;
 /** An entry is cut off after so many times its limit of wall time: on a busy machine a thread has to wait for its core. */
 const WALL_FACTOR = 3;
-/** The first entries of an isolate, which compile what they run, may be cut off twice as late. */
+/** The first entries of an isolate, which compile what they run, are cut off no earlier than after so many milliseconds. */
 const COLD_ENTRIES = 8;
+const COLD_MS = 300;
 /** A reading of the CPU clock may be so many milliseconds old; by as much a limit may come early. */
 const CPU_READING_MS = 5;
 /** An entry begins no more records of its batch after so many milliseconds: sockets and other Workers have their turn. */
@@ -107,7 +108,8 @@ export class Limits {
       this.#cpuReading = this.#clocks.cpu();
     }
     this.#entries++;
-    return this.#budget * (this.#entries > COLD_ENTRIES ? WALL_FACTOR : WALL_FACTOR * 2);
+    const wall = this.#budget * WALL_FACTOR;
+    return this.#entries > COLD_ENTRIES ? wall : Math.max(wall, COLD_MS);
   }
 
   /**
