@@ -12,7 +12,7 @@ const attacks: Readonly<Record<string, string>> = {
   "rejected-proxy": attacker("Promise.reject(new Proxy({}, { get() { for (;;); } }));"),
   "rejected-stack": attacker("Error.prepareStackTrace = () => { for (;;); }; Promise.reject(new Error());"),
   sort: attacker("const a = []; a.length = 2 ** 32 - 1; a.sort();"),
-  bigint: attacker("const x = 2n ** 20_000_000n; x * x * x * x;"),
+  bigint: attacker("const x = 2n ** 100_000_000n; x * x * x * x;"),
 };
 
 for (const [name, code] of Object.entries(attacks)) {
