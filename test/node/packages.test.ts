@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -8,10 +8,44 @@ import { promisify } from "node:util";
 import { collect } from "../integration/network-harness.ts";
 import { WorkerBench } from "../integration/worker-harness.ts";
 
-/** Where somebody has put the packages; they are no dependencies of Sluice. */
+/** Where the packages lie; they are no dependencies of Sluice, and installed here when they are missing. */
 const packages =
   process.env.SLUICE_TEST_PACKAGES ??
   join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "sluice-packages");
+
+const versions: Readonly<Record<string, string>> = {
+  bcryptjs: "3.0.3",
+  busboy: "1.6.0",
+  commander: "15.1.0",
+  "date-fns": "4.4.0",
+  debug: "4.4.3",
+  express: "5.3.0",
+  graphql: "17.1.0",
+  "iconv-lite": "0.7.3",
+  jsonwebtoken: "9.0.3",
+  lodash: "4.18.1",
+  "mime-types": "3.0.2",
+  qs: "6.17.1",
+  semver: "7.8.6",
+  uuid: "14.0.3",
+  winston: "3.19.0",
+};
+
+const isThere = (name: string): boolean => existsSync(join(packages, "node_modules", name));
+
+/** Why the packages cannot be had, or false. */
+function install(): string | false {
+  if (Object.keys(versions).every(isThere)) return false;
+  const names = Object.entries(versions).map(([name, version]) => `${name}@${version}`);
+  const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
+  try {
+    mkdirSync(packages, { recursive: true });
+    execFileSync("npm", ["install", "--prefix", packages, ...flags, ...names], { timeout: 120_000 });
+    return false;
+  } catch (error) {
+    return `cannot install the packages: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
 
 /** Programs as bodies of asynchronous functions, by their packages: what they return is to be the same as in Node. */
 const programs: Readonly<Record<string, string>> = {
@@ -51,9 +85,8 @@ const programs: Readonly<Record<string, string>> = {
     log.info("hello", { a: 1 }); await new Promise((resolve) => setTimeout(resolve, 30)); return lines;`,
 };
 
+const skip = install();
 for (const [name, body] of Object.entries(programs)) {
-  const directory = join(packages, "node_modules", name);
-  const skip = existsSync(directory) ? false : `npm install --prefix ${packages} ${name}, to run it`;
   test(`${name} does in a Worker what it does in Node`, { skip }, async (t) => {
     const place = mkdtempSync(join(packages, "program-"));
     t.after(() => rmSync(place, { recursive: true, force: true }));
