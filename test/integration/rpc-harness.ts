@@ -71,7 +71,7 @@ export class RpcBench {
     return JSON.parse(answer.text);
   }
 
-  /** Waits until no Worker has anything in hand. Gives up after 3,000 turns. */
+  /** Waits until no Worker has anything in hand. Gives up after some 5 s. */
   async idle(): Promise<void> {
     const inHand = (): number => {
       let sum = 0;

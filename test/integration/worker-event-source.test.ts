@@ -141,6 +141,20 @@ test("EventSource.from reads a stream's bytes, however they are cut", async () =
   assert.deepEqual(result, new Array(4).fill([1, "", events]));
 });
 
+test("a stream that refuses to be cancelled is nobody's unhandled rejection", async () => {
+  const result = await evaluate(
+    `const stream = new ReadableStream({
+      start(controller) { controller.enqueue("no bytes"); },
+      cancel() { throw new RangeError("not now"); },
+    });
+    const events = await gather(EventSource.from(stream), 1);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    return events.map(([type]) => type);`,
+  );
+  assert.deepEqual(result, ["error"]);
+  assert.deepEqual(bench?.logged("worker.rejection"), []);
+});
+
 test("an EventSource with a bad argument is refused", async () => {
   const result = await evaluate(
     `const fail = (action) => { try { action(); } catch (error) { return [error.name, error.message]; } };

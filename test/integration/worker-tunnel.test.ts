@@ -44,7 +44,7 @@ function send(stream: ByteStream, content: string): void {
   source.pipe(stream.writable);
 }
 
-/** Nothing is left in hand: no exchange, socket, stream or body. Gives up after 2,000 turns. */
+/** Nothing is left in hand: no exchange, socket, stream or body. Gives up after some 5 s. */
 async function empty(running: WorkerBench): Promise<void> {
   for (let turn = 0; running.worker().inHand > 0; turn++) {
     assert.ok(turn < 1000, `${running.worker().inHand} things are left in hand`);

@@ -5,7 +5,14 @@ import { ErrorEvent, MessageEvent } from "../web/event-kinds.ts";
 import { EventStreamParser, type EventStreamSink } from "../web/event-stream-parser.ts";
 import { dispatch, Event, EventTarget, getHandler, markTrusted, setHandler } from "../web/events.ts";
 import { parseMime } from "../web/mime.ts";
-import { MathMin, PromiseThen, promiseResolve, SymbolDispose, TypedArrayTag } from "../web/primordials.ts";
+import {
+  MathMin,
+  markHandled,
+  PromiseThen,
+  promiseResolve,
+  SymbolDispose,
+  TypedArrayTag,
+} from "../web/primordials.ts";
 import { Request } from "../web/request.ts";
 import { isResponse, type Response } from "../web/response.ts";
 import { ReaderCore, type ReadRequest } from "../web/streams/readable-core.ts";
@@ -133,7 +140,7 @@ export class EventSource extends EventTarget {
     this.#timer = 0;
     const reader = this.#reader;
     this.#reader = null;
-    if (reader?.stream) void reader.stream.cancel(undefined);
+    if (reader?.stream) markHandled(reader.stream.cancel(undefined));
     this.#controller?.abort();
     this.#controller = null;
   }
@@ -274,7 +281,8 @@ class StreamPump implements ReadRequest {
   chunk(value: unknown): void {
     if (TypedArrayTag(value) !== "Uint8Array") {
       const error = new TypeError("cannot read the events: a chunk is not a Uint8Array");
-      void this.#reader.stream?.cancel(error);
+      const { stream } = this.#reader;
+      if (stream) markHandled(stream.cancel(error));
       this.#over(error);
       return;
     }
