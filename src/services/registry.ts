@@ -1,5 +1,7 @@
+import type { ExternalConfig } from "../config/schema/external.ts";
+import type { NetworkConfig } from "../config/schema/network.ts";
 import type { RouterConfig } from "../config/schema/router.ts";
-import type { DiskConfig, ExternalConfig, NetworkConfig, ServiceConfig } from "../config/schema/services.ts";
+import type { DiskConfig, ServiceConfig } from "../config/schema/services.ts";
 import type { WorkerConfig } from "../config/schema/worker.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "./context.ts";
 import { createDisk } from "./disk/disk.ts";

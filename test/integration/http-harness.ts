@@ -3,7 +3,7 @@ import { once } from "node:events";
 import * as net from "node:net";
 import type { TestContext } from "node:test";
 import type { z } from "zod";
-import { external } from "../../src/config/schema/services.ts";
+import { external } from "../../src/config/schema/external.ts";
 import { socketHttp } from "../../src/config/schema/socket.ts";
 import type { ProxyError } from "../../src/errors/proxy-error.ts";
 import type { BodySource } from "../../src/http/body.ts";

@@ -1,4 +1,4 @@
-import { external } from "../../src/config/schema/services.ts";
+import { external } from "../../src/config/schema/external.ts";
 import { socketHttp } from "../../src/config/schema/socket.ts";
 import { HttpServer } from "../../src/http/server/http-server.ts";
 import { Listener } from "../../src/net/listener.ts";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import forge from "node-forge";
-import type { NetworkConfig } from "../../src/config/schema/services.ts";
+import type { NetworkConfig } from "../../src/config/schema/network.ts";
 import { ProxyError } from "../../src/errors/proxy-error.ts";
 import type { BodySink, BodySource } from "../../src/http/body.ts";
 import { TimerWheel } from "../../src/net/timer-wheel.ts";

@@ -4,7 +4,7 @@ import net, { type AddressInfo } from "node:net";
 import { after, afterEach, test } from "node:test";
 import tls from "node:tls";
 import forge from "node-forge";
-import type { NetworkConfig } from "../../src/config/schema/services.ts";
+import type { NetworkConfig } from "../../src/config/schema/network.ts";
 import { TimerWheel } from "../../src/net/timer-wheel.ts";
 import { Metrics } from "../../src/observability/traffic.ts";
 import type { ServiceContext } from "../../src/services/context.ts";

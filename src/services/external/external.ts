@@ -1,4 +1,4 @@
-import type { ExternalConfig } from "../../config/schema/services.ts";
+import type { ExternalConfig } from "../../config/schema/external.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
 import { Dial, type DialOwner } from "../../net/connect.ts";

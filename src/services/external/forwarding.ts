@@ -1,4 +1,4 @@
-import type { ExternalConfig } from "../../config/schema/services.ts";
+import type { ExternalConfig } from "../../config/schema/external.ts";
 import type { ClientFacts } from "../../http/exchange.ts";
 import { forwardedNode, mayTellForwarding } from "../../http/forwarded-fields.ts";
 import type { RequestHead } from "../../http/message.ts";

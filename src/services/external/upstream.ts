@@ -1,4 +1,4 @@
-import type { ExternalConfig } from "../../config/schema/services.ts";
+import type { ExternalConfig } from "../../config/schema/external.ts";
 import { HeaderEditor } from "../../http/header-edits.ts";
 import type { ParserLimits } from "../../http/http1/events.ts";
 import { type Address, formatAddress, parseAddress } from "../../net/address.ts";

@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import type { Socket } from "node:net";
 import type { Agent, Dispatcher } from "undici";
-import type { NetworkConfig } from "../../config/schema/services.ts";
+import type { NetworkConfig } from "../../config/schema/network.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
 import { AddressPolicy } from "../../net/cidr.ts";
