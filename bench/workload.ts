@@ -19,6 +19,9 @@ export type Work =
   /** A script parses a 10 KB JSON document, changes 100 numbers and serialises it. */
   | "json";
 
+/** What clients speak to the proxy. The origin is always asked in plain HTTP/1.1. */
+export type Protocol = "http" | "https";
+
 /** What the origin offers; see origin.ts. */
 export type OriginPath = "/small" | "/json" | "/large" | "/sink";
 
@@ -32,8 +35,12 @@ export interface Workload {
   /** Bytes of each answer's body; at least so many, where a script changes it. */
   readonly download: number;
   readonly connections: number;
-  /** `paced`: requests at a fixed rate, half of the candidate's peak, whether or not answers come. */
-  readonly load: "closed" | "paced";
+  readonly protocol: Protocol;
+  /**
+   * `paced`: requests at a fixed rate, half of the candidate's peak, whether or not answers come. `handshakes`: one
+   * connection after the other, each with a handshake in full and one request.
+   */
+  readonly load: "closed" | "paced" | "handshakes";
   /** Candidates without scripts forward plainly, which is the same as far as the origin and the client can see. */
   readonly plainWillDo: boolean;
   /** Belongs to `--quick`. */
@@ -45,6 +52,7 @@ const common = {
   upload: 0,
   download: 102,
   connections: 64,
+  protocol: "http",
   load: "closed",
   plainWillDo: false,
   isMain: false,
@@ -97,5 +105,16 @@ export const workloads: readonly Workload[] = [
     title: "Worker edits headers, at half of the peak",
     work: "edit",
     load: "paced",
+  },
+  { ...common, name: "tls-plain", title: "TLS, no Worker", work: "plain", protocol: "https" },
+  { ...common, name: "tls-edit", title: "TLS, Worker edits headers", work: "edit", protocol: "https" },
+  {
+    ...common,
+    name: "tls-handshake",
+    title: "TLS, a connection and a full handshake for each request, no Worker",
+    work: "plain",
+    protocol: "https",
+    connections: 1,
+    load: "handshakes",
   },
 ];

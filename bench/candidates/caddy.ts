@@ -1,20 +1,25 @@
+import { certificateFiles } from "../machine/certificate.ts";
 import { toolPath } from "../machine/tools.ts";
-import type { Work } from "../workload.ts";
-import type { Candidate, Running, Surroundings } from "./candidate.ts";
+import type { Protocol, Work } from "../workload.ts";
+import type { Candidate, Running, Surroundings, Task } from "./candidate.ts";
 import { startProgram } from "./program.ts";
 
 /** Caddy, which sees one core. It edits headers by directives of its config. */
 export class Caddy implements Candidate {
   readonly name = "caddy";
   readonly works: ReadonlySet<Work> = new Set(["plain", "edit"]);
+  readonly protocols: ReadonlySet<Protocol> = new Set(["http", "https"]);
 
   missing(): string | null {
     return toolPath("caddy") === null ? "caddy is not installed" : null;
   }
 
-  start({ work }: { work: Work }, surroundings: Surroundings): Promise<Running> {
+  start({ work, protocol }: Task, surroundings: Surroundings): Promise<Running> {
     return startProgram("caddy", surroundings, (place, port) => {
-      const config = place.write("Caddyfile", text(work, port, surroundings.originPort));
+      const { certificate, key } = certificateFiles(place);
+      const tls = protocol === "https" ? `tls ${certificate} ${key}` : "";
+      const site = `${protocol}://127.0.0.1:${port}`;
+      const config = place.write("Caddyfile", text(work, site, tls, surroundings.originPort));
       return {
         command: toolPath("caddy") ?? "",
         args: ["run", "--adapter", "caddyfile", "--config", config],
@@ -24,15 +29,19 @@ export class Caddy implements Candidate {
   }
 }
 
-function text(work: Work, port: number, originPort: number): string {
+function text(work: Work, site: string, tls: string, originPort: number): string {
   const edits =
     work === "edit" ? "header_up x-path {http.request.uri.path}\n    header_down x-edited 1\n" : "";
   return `{
   admin off
   auto_https off
+  servers {
+    protocols h1
+  }
 }
-http://127.0.0.1:${port} {
+${site} {
   bind 127.0.0.1
+  ${tls}
   reverse_proxy 127.0.0.1:${originPort} {
     ${edits}    transport http {
       keepalive 1h

@@ -1,7 +1,8 @@
+import { certificateFiles } from "../machine/certificate.ts";
 import type { Place } from "../machine/place.ts";
 import { nginxModule, toolPath } from "../machine/tools.ts";
-import type { Work } from "../workload.ts";
-import type { Candidate, Running, Surroundings } from "./candidate.ts";
+import type { Protocol, Work } from "../workload.ts";
+import type { Candidate, Running, Surroundings, Task } from "./candidate.ts";
 import { startProgram } from "./program.ts";
 
 const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
@@ -20,7 +21,7 @@ interface Flavour {
 }
 
 /** Stands again wherever another header is set: a level that sets one inherits none, and would not keep connections. */
-const upstreamHeaders = 'proxy_set_header connection ""; proxy_set_header host $http_host;';
+const upstreamHeaders = 'proxy_set_header connection ""; proxy_set_header host $host:$server_port;';
 
 const forward = "proxy_pass http://origin;";
 
@@ -73,6 +74,7 @@ const flavours: readonly Flavour[] = [
 class Nginx implements Candidate {
   readonly name: string;
   readonly works: ReadonlySet<Work>;
+  readonly protocols: ReadonlySet<Protocol> = new Set(["http", "https"]);
   readonly #flavour: Flavour;
 
   constructor(flavour: Flavour) {
@@ -87,15 +89,18 @@ class Nginx implements Candidate {
     return isThere ? null : `${this.#flavour.package} is not installed`;
   }
 
-  start({ work }: { work: Work }, surroundings: Surroundings): Promise<Running> {
+  start(task: Task, surroundings: Surroundings): Promise<Running> {
     return startProgram("nginx", surroundings, (place, port) => {
-      const config = place.write("nginx.conf", this.#config(place, port, surroundings.originPort, work));
+      const config = place.write("nginx.conf", this.#config(place, port, surroundings.originPort, task));
       return { command: toolPath("nginx") ?? "", args: ["-p", place.path, "-e", "stderr", "-c", config] };
     });
   }
 
-  #config(place: Place, port: number, originPort: number, work: Work): string {
+  #config(place: Place, port: number, originPort: number, { work, protocol }: Task): string {
     const { modules, location, http } = this.#flavour;
+    const files = certificateFiles(place);
+    const tls =
+      protocol === "https" ? `ssl_certificate ${files.certificate}; ssl_certificate_key ${files.key};` : "";
     return `daemon off;
 worker_processes 1;
 pid ${place.path}/pid;
@@ -118,7 +123,8 @@ http {
   ${http(place)}
   upstream origin { server 127.0.0.1:${originPort}; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 1h; }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${port} ${protocol === "https" ? "ssl " : ""}backlog=4096;
+    ${tls}
     location / {
       ${location[work] ?? ""}
     }

@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Work } from "../workload.ts";
-import type { Candidate, Running, Surroundings } from "./candidate.ts";
+import type { Protocol, Work } from "../workload.ts";
+import type { Candidate, Running, Surroundings, Task } from "./candidate.ts";
 import { startProgram } from "./program.ts";
 
 /** A proxy written with a package from npm, in one Node.js process. */
 class NodeProgram implements Candidate {
   readonly name: string;
   readonly works: ReadonlySet<Work>;
+  readonly protocols: ReadonlySet<Protocol> = new Set(["http"]);
   readonly #file: string;
   readonly #package: string;
 
@@ -22,7 +23,7 @@ class NodeProgram implements Candidate {
     return existsSync(this.#package) ? null : "its package is not installed";
   }
 
-  start({ work }: { work: Work }, surroundings: Surroundings): Promise<Running> {
+  start({ work }: Task, surroundings: Surroundings): Promise<Running> {
     return startProgram("node", surroundings, (_place, port) => ({
       command: process.execPath,
       args: ["--no-deprecation", this.#file, String(port), String(surroundings.originPort), work],

@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
+import { certificateFiles } from "../machine/certificate.ts";
 import type { Place } from "../machine/place.ts";
-import type { Work } from "../workload.ts";
-import type { Candidate, Running, Surroundings } from "./candidate.ts";
+import type { Protocol, Work } from "../workload.ts";
+import type { Candidate, Running, Surroundings, Task } from "./candidate.ts";
 import { startProgram } from "./program.ts";
 import { workerSource, workersOf } from "./scripts.ts";
 
@@ -20,6 +21,7 @@ const compatibilityDate = "2026-11-01";
 export class Sluice implements Candidate {
   readonly name = "sluice";
   readonly works: ReadonlySet<Work> = new Set(["plain", "string", "pass", "edit", "chain", "json"]);
+  readonly protocols: ReadonlySet<Protocol> = new Set(["http", "https"]);
   readonly #program: readonly string[];
   readonly #env: Record<string, string>;
 
@@ -32,8 +34,8 @@ export class Sluice implements Candidate {
     return null;
   }
 
-  start({ work }: { work: Work }, surroundings: Surroundings): Promise<Running> {
-    return this.serve(surroundings, (place, port) => config(work, place, port, surroundings.originPort));
+  start(task: Task, surroundings: Surroundings): Promise<Running> {
+    return this.serve(surroundings, (place, port) => config(task, place, port, surroundings.originPort));
   }
 
   /** Serves a config of one's own. @param write gives the text of proxy.yaml, and writes what that names */
@@ -49,12 +51,15 @@ export class Sluice implements Candidate {
   }
 }
 
-function config(work: Work, place: Place, port: number, originPort: number): string {
+function config({ work, protocol }: Task, place: Place, port: number, originPort: number): string {
   const files = work === "plain" ? [] : workersOf(work);
+  const { certificate, key } = certificateFiles(place);
+  const tls =
+    protocol === "https" ? `, tls: { certificates: [{ certificate: ${certificate}, key: ${key} }] }` : "";
   const lines = [
     "log: { access: false }",
     "sockets:",
-    `  public: { address: "127.0.0.1:${port}", service: ${work === "plain" ? "origin" : "worker0"} }`,
+    `  public: { address: "127.0.0.1:${port}", service: ${work === "plain" ? "origin" : "worker0"}${tls} }`,
     "services:",
     // As many as nginx's `keepalive` says; with fewer than there are clients, connections would come and go all the time.
     `  origin: { external: { address: "127.0.0.1:${originPort}" } }`,

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { arch } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Place } from "../machine/place.ts";
-import type { Work } from "../workload.ts";
-import type { Candidate, Running, Surroundings } from "./candidate.ts";
+import type { Protocol, Work } from "../workload.ts";
+import type { Candidate, Running, Surroundings, Task } from "./candidate.ts";
 import { startProgram } from "./program.ts";
 import { workerSource, workersOf } from "./scripts.ts";
 
@@ -21,12 +21,13 @@ const binary = fileURLToPath(
 export class Workerd implements Candidate {
   readonly name = "workerd";
   readonly works: ReadonlySet<Work> = new Set(["plain", "string", "pass", "edit", "chain", "json"]);
+  readonly protocols: ReadonlySet<Protocol> = new Set(["http"]);
 
   missing(): string | null {
     return existsSync(binary) ? null : `no binary for ${process.platform} on ${arch()}`;
   }
 
-  start({ work }: { work: Work }, surroundings: Surroundings): Promise<Running> {
+  start({ work }: Task, surroundings: Surroundings): Promise<Running> {
     return this.serve(surroundings, (place, port) => config(work, place, port, surroundings.originPort));
   }
 

@@ -41,7 +41,7 @@ export async function startup(bench: Bench): Promise<void> {
     await origin.stop();
   }
   function start(candidate: Candidate, work: "edit" | "plain"): () => Promise<Running> {
-    return () => candidate.start({ work }, surroundings);
+    return () => candidate.start({ work, protocol: "http" }, surroundings);
   }
   const rows = found.map(({ what, times }) => [what, figure(median(times)), figure(Math.min(...times))]);
   const head = ["start to first response", "median ms", "best ms"];

@@ -35,13 +35,13 @@ export async function stream(bench: Bench): Promise<void> {
     if (work === null) continue;
     const origin = await Origin.start(cores);
     await attempt(candidate, async () => {
-      const running = await candidate.start({ work }, { cores, originPort: origin.port });
+      const running = await candidate.start({ work, protocol: "http" }, { cores, originPort: origin.port });
       found.push(await watch(candidate.name, "down", bytes, running, () => download(running.port, bytes)));
     });
     await origin.stop();
     const slow = await SlowOrigin.start(bytesPerSecond, bytes);
     await attempt(candidate, async () => {
-      const running = await candidate.start({ work }, { cores, originPort: slow.port });
+      const running = await candidate.start({ work, protocol: "http" }, { cores, originPort: slow.port });
       found.push(await watch(candidate.name, "up", bytes, running, () => upload(running.port, bytes)));
     });
     await slow.stop();

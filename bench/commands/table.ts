@@ -3,6 +3,7 @@ import { type Candidate, type Running, workOf } from "../candidates/candidate.ts
 import type { LoadTool, Traffic } from "../load/load.ts";
 import { runPaced } from "../load/paced.ts";
 import { check } from "../load/probe.ts";
+import { STime } from "../load/s-time.ts";
 import { chooseTool } from "../load/tool.ts";
 import { Origin } from "../origin.ts";
 import { barsOf, formatBars } from "../report/bars.ts";
@@ -68,12 +69,13 @@ async function measureWorkload(
 ): Promise<Measurement[]> {
   const { options, cores } = bench;
   const runners: Runner[] = [];
+  const own = workload.load === "handshakes" ? new STime(cores) : tool;
   try {
     for (const candidate of candidates) {
       const work = workOf(candidate, workload);
       if (work === null) continue;
       try {
-        runners.push(await prepare(bench, tool, origin.port, workload, candidate, work));
+        runners.push(await prepare(bench, own, origin.port, workload, candidate, work));
       } catch (error) {
         tell(`${workload.name} without ${candidate.name}: ${(error as Error).message}`);
       }
@@ -82,7 +84,7 @@ async function measureWorkload(
       for (const runner of runners) {
         const { candidate, running, rate } = runner;
         const traffic = trafficOf(workload, running.port, options.seconds);
-        const load = () => (rate === null ? tool.run(traffic) : runPaced(cores, traffic, rate));
+        const load = () => (rate === null ? own.run(traffic) : runPaced(cores, traffic, rate));
         const sample = await takeSample(running, load, origin);
         runner.samples.push(sample);
         if (sample.bad > 0 && running.output() !== "")
@@ -115,7 +117,7 @@ async function prepare(
   candidate: Candidate,
   work: Work,
 ): Promise<Runner> {
-  const running = await candidate.start({ work }, { cores, originPort });
+  const running = await candidate.start({ work, protocol: workload.protocol }, { cores, originPort });
   const runner: Runner = { candidate, work, running, samples: [], rate: null };
   try {
     await check(running.port, work, workload);
@@ -147,6 +149,6 @@ function lastLine(text: string): string {
 }
 
 function trafficOf(workload: Workload, port: number, seconds: number): Traffic {
-  const { path, connections, upload } = workload;
-  return { port, path, connections, upload, seconds };
+  const { protocol, path, connections, upload } = workload;
+  return { protocol, port, path, connections, upload, seconds };
 }

@@ -14,11 +14,11 @@ export class H2Load implements LoadTool {
   }
 
   async run(traffic: Traffic): Promise<Outcome> {
-    const { port, path, connections, seconds, upload } = traffic;
+    const { protocol, port, path, connections, seconds, upload } = traffic;
     const body = upload > 0 ? ["-d", this.#place.write("body", "u".repeat(upload))] : [];
     // A duration is a whole number of its unit.
     const load = ["--h1", "-t1", `-c${connections}`, `-D${Math.round(seconds * 1000)}ms`, ...body];
-    const url = `http://127.0.0.1:${port}${path}`;
+    const url = `${protocol}://127.0.0.1:${port}${path}`;
     const text = await output(pinned(this.#cores.load, "h2load", [...load, url]));
     const count = (pattern: RegExp): number => {
       const found = pattern.exec(text)?.[1];

@@ -1,5 +1,8 @@
+import type { Protocol } from "../workload.ts";
+
 /** What to send. */
 export interface Traffic {
+  readonly protocol: Protocol;
   readonly port: number;
   readonly path: string;
   readonly connections: number;

@@ -1,5 +1,6 @@
 import { Agent, type IncomingHttpHeaders, request } from "node:http";
-import type { Work, Workload } from "../workload.ts";
+import { request as requestSecurely } from "node:https";
+import type { Protocol, Work, Workload } from "../workload.ts";
 
 export interface Answer {
   readonly status: number;
@@ -8,16 +9,25 @@ export interface Answer {
 }
 
 /** One request on a connection of its own, or of the agent's. */
-export function ask(port: number, path: string, upload = 0, agent?: Agent): Promise<Answer> {
+export function ask(
+  port: number,
+  path: string,
+  upload = 0,
+  agent?: Agent,
+  protocol: Protocol = "http",
+): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const outgoing = request(
+  const isSecure = protocol === "https";
+  const outgoing = (isSecure ? requestSecurely : request)(
     {
+      // Every candidate shows the benchmark's own certificate.
+      rejectUnauthorized: false,
       port,
       path,
       host: "127.0.0.1",
       method: upload > 0 ? "POST" : "GET",
       headers: upload > 0 ? { "content-length": upload } : {},
-      agent: agent ?? new Agent(),
+      agent: isSecure ? false : (agent ?? new Agent()),
       timeout: 30_000,
     },
     (incoming) => {
@@ -42,7 +52,13 @@ export function ask(port: number, path: string, upload = 0, agent?: Agent): Prom
  * @throws Error that says what is wrong
  */
 export async function check(port: number, work: Work, workload: Workload): Promise<void> {
-  const { status, headers, body } = await ask(port, workload.path, workload.upload);
+  const { status, headers, body } = await ask(
+    port,
+    workload.path,
+    workload.upload,
+    undefined,
+    workload.protocol,
+  );
   if (status !== 200)
     throw new Error(`cannot measure: ${workload.path} answers ${status} ${body.subarray(0, 200)}`);
   // A script that parses JSON and writes it again leaves out white space.
@@ -59,7 +75,7 @@ export async function check(port: number, work: Work, workload: Workload): Promi
     }
   }
   if (work === "edit") {
-    const echo = await ask(port, "/echo");
+    const echo = await ask(port, "/echo", 0, undefined, workload.protocol);
     if (echo.headers["x-saw"] !== "/echo") throw new Error("cannot measure: the request header is not set");
     if (headers["x-edited"] !== "1") throw new Error("cannot measure: the response header is not set");
   }

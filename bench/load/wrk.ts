@@ -14,10 +14,10 @@ export class Wrk implements LoadTool {
   }
 
   async run(traffic: Traffic): Promise<Outcome> {
-    const { port, path, connections, seconds, upload } = traffic;
+    const { protocol, port, path, connections, seconds, upload } = traffic;
     const script = this.#place.write("load.lua", lua(upload));
     const load = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", script];
-    const url = `http://127.0.0.1:${port}${path}`;
+    const url = `${protocol}://127.0.0.1:${port}${path}`;
     const text = await output(pinned(this.#cores.load, "wrk", [...load, url]));
     const line = /^outcome (\{.*\})$/m.exec(text)?.[1];
     if (line === undefined) throw new Error(`cannot read what wrk printed:\n${text}`);
