@@ -1,5 +1,6 @@
 import type { KeyObject, X509Certificate } from "node:crypto";
 import { dirname, resolve } from "node:path";
+import { readUserFile } from "../net/password.ts";
 import { type CertificateFiles, parseCertificate, parseKey } from "./certificates.ts";
 import type { Report } from "./diagnostic.ts";
 import { type ConfigHost, fileReason } from "./host.ts";
@@ -33,6 +34,8 @@ export class Contents {
   readonly files: string[] = [];
   /** The certificates of sockets. */
   readonly certificates: CertificateFiles[] = [];
+  /** The contents of files of users, by absolute path. */
+  readonly userFiles: Record<string, string> = {};
   readonly #environment: Environment;
   readonly #host: ConfigHost;
   readonly #report: Report;
@@ -70,6 +73,25 @@ export class Contents {
     this.#authorities(child(child(tls, "clientCertificates"), "trust"));
     const ciphers = textAt(tls, "ciphers");
     if (ciphers !== null) this.#ciphers(ciphers);
+  }
+
+  /** The same for what asks for a user and password: `usersFile` is read. */
+  fillUsers(owner: ConfigNode | null): void {
+    const node = textAt(owner, "usersFile");
+    const content = node === null ? null : this.#read(node, "read");
+    if (node === null || content === null) {
+      if (node !== null && node.value !== "") node.broken = true;
+      return;
+    }
+    const text = Buffer.from(content).toString("utf8");
+    try {
+      readUserFile(text);
+      node.value = this.#absolute(node);
+      this.userFiles[node.value] = text;
+    } catch (error) {
+      this.#report.error(node.span, `cannot use users of ${shown(node)}: ${(error as Error).message}`);
+      node.broken = true;
+    }
   }
 
   #pathsOf(socket: string, item: ConfigNode): CertificateFiles | null {

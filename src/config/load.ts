@@ -5,7 +5,7 @@ import { Contents } from "./contents.ts";
 import { type Diagnostic, Report } from "./diagnostic.ts";
 import { type ConfigHost, machine } from "./host.ts";
 import { findServices, type NamedService } from "./kinds.ts";
-import { checkMiddlewares } from "./middleware.ts";
+import { checkMiddlewares, middlewareSteps } from "./middleware.ts";
 import { checkNetwork } from "./networks.ts";
 import { applyOverrides, type Overrides } from "./overrides.ts";
 import { readConfig } from "./reading.ts";
@@ -29,6 +29,8 @@ export interface LoadedConfig {
   readonly workers: ReadonlyArray<readonly [name: string, config: WorkerConfig]>;
   /** Where the certificates of sockets come from, in the order of each socket's config. */
   readonly certificates: readonly CertificateFiles[];
+  /** The contents of files of users, by absolute path: they are read again when one changes. */
+  readonly userFiles: Readonly<Record<string, string>>;
 }
 
 /**
@@ -55,6 +57,9 @@ export function loadConfig(
     if (service.kind === "router") checkRouter(service, report);
   }
   for (const socket of entries(child(root, "sockets"))) contents.fillSocket(socket);
+  for (const step of middlewareSteps(services, entries(child(root, "services")))) {
+    contents.fillUsers(child(step, "basicAuth"));
+  }
   checkMiddlewares(services, entries(child(root, "services")), report);
   const config = validate(root, incomplete, report);
   const valid = config !== null && !report.hasErrors;
@@ -66,6 +71,7 @@ export function loadConfig(
     files: [...files, ...contents.files],
     workers,
     certificates: contents.certificates,
+    userFiles: contents.userFiles,
   };
 }
 

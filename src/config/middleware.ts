@@ -1,10 +1,10 @@
 import { parseRule } from "../net/cidr.ts";
-import { readPassword } from "../net/password.ts";
 import type { Report } from "./diagnostic.ts";
 import type { NamedService } from "./kinds.ts";
 import { builtInKinds } from "./schema/middleware.ts";
-import { placeOf, type Span } from "./source.ts";
-import { asText, type ConfigNode, child, type Entry, entries, items, shown, textAt } from "./tree.ts";
+import { placeOf } from "./source.ts";
+import { asText, type ConfigNode, child, type Entry, items, shown, textAt } from "./tree.ts";
+import { checkUsers } from "./users.ts";
 
 /** A list of middlewares with what it stands before. */
 interface Placement {
@@ -34,13 +34,19 @@ export function* middlewareReferences(
   services: readonly NamedService[],
   serviceEntries: Iterable<Entry>,
 ): Iterable<ConfigNode> {
-  for (const { list } of findPlacements(services, serviceEntries)) {
-    for (const step of items(list)) {
-      if (asText(step) !== null || child(step, "name") !== null) yield step;
-      const asked = child(child(step, "forwardAuth"), "service");
-      if (asked !== null) yield asked;
-    }
+  for (const step of middlewareSteps(services, serviceEntries)) {
+    if (asText(step) !== null || child(step, "name") !== null) yield step;
+    const asked = child(child(step, "forwardAuth"), "service");
+    if (asked !== null) yield asked;
   }
+}
+
+/** Every step of every list. */
+export function* middlewareSteps(
+  services: readonly NamedService[],
+  serviceEntries: Iterable<Entry>,
+): Iterable<ConfigNode> {
+  for (const { list } of findPlacements(services, serviceEntries)) yield* items(list);
 }
 
 function findPlacements(services: readonly NamedService[], serviceEntries: Iterable<Entry>): Placement[] {
@@ -99,7 +105,7 @@ function checkBuiltIn({ key, node, keySpan }: Entry, report: Report): void {
   if (key === "ip") for (const list of ["allow", "deny"]) checkRules(child(node, list), report);
   if (key === "maintenance") checkRules(child(node, "pass"), report);
   if (key === "rateLimit") checkTrait(child(node, "by"), report);
-  if (key === "basicAuth") checkUsers(child(node, "users"), keySpan, report);
+  if (key === "basicAuth") checkUsers(node, keySpan, "basicAuth", report);
 }
 
 function checkRules(list: ConfigNode | null, report: Report): void {
@@ -126,32 +132,6 @@ export function checkTrait(node: ConfigNode | null, report: Report): void {
       node.span,
       "cannot tell clients apart: expected client, or exactly one of header and cookie",
     );
-  }
-}
-
-function checkUsers(users: ConfigNode | null, keySpan: Span | null, report: Report): void {
-  let count = 0;
-  for (const { key, node } of entries(users)) {
-    count++;
-    const password = asText(node);
-    if (password === null || password.value === "") continue;
-    try {
-      const { kind } = readPassword(password.value);
-      if (kind === "plain" && !password.secret) {
-        report.warning(
-          password.span,
-          `the password of ${JSON.stringify(key)} stands in the file: a variable or a hash keeps it out`,
-        );
-      }
-    } catch (error) {
-      report.error(
-        password.span,
-        `cannot use the password of ${JSON.stringify(key)}: ${(error as Error).message}`,
-      );
-    }
-  }
-  if (users?.kind === "map" && count === 0) {
-    report.error(keySpan, "cannot use basicAuth: it has no users, so nobody could pass");
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ProxyConfig } from "../config/schema/proxy.ts";
 import { type Address, parseAddress } from "../net/address.ts";
+import { UserFiles } from "../net/user-files.ts";
 import type { Logger } from "../observability/log.ts";
 import { Metrics, type MetricsSnapshot } from "../observability/traffic.ts";
 import type { LinkableService, ServiceContext } from "../services/context.ts";
@@ -10,7 +11,7 @@ import { type SpareIsolates, spareIsolatesOf } from "../services/worker/spare-is
 import { WorkerService } from "../services/worker/worker.ts";
 import { GcPauses } from "./gc-pauses.ts";
 import { ShardIsolates } from "./isolates.ts";
-import type { ShardInit, TestResult, TlsChange } from "./protocol.ts";
+import type { ShardInit, TestResult, TlsChange, UsersChange } from "./protocol.ts";
 import { ShardSocket } from "./shard-socket.ts";
 
 /** Workers that are started before the shard takes connections: so many take some 100 ms and 100 MB. */
@@ -27,6 +28,7 @@ export class DataPlane {
   readonly #sockets: ShardSocket[] = [];
   readonly #config: ProxyConfig;
   readonly #spares: SpareIsolates;
+  readonly #userFiles: UserFiles;
 
   /** @param descriptors of the sockets, by name */
   constructor(init: ShardInit, descriptors: ReadonlyMap<string, number>, log: Logger) {
@@ -38,6 +40,8 @@ export class DataPlane {
       isolates: this.#isolates,
       now: () => performance.now(),
     };
+    this.#userFiles = UserFiles.of(context);
+    this.#userFiles.change(init.userFiles);
     this.#config = init.config;
     this.#spares = spareIsolatesOf(context);
     const { services, sockets } = init.config;
@@ -125,6 +129,11 @@ export class DataPlane {
       if (own !== undefined) socket.useCertificates(own);
       if (ticketKeys !== undefined) socket.useTicketKeys(ticketKeys);
     }
+  }
+
+  /** Other users in files, for whoever comes next. */
+  changeUsers({ files }: UsersChange): void {
+    this.#userFiles.change(files);
   }
 
   setQuarantined(workers: readonly string[]): void {

@@ -20,6 +20,8 @@ export interface ShardInit {
   /** Where the watchdog notes which Worker runs, for the time after a crash; null where no such file can be had. */
   readonly blackBoxFd: number | null;
   readonly tls: TlsHandover;
+  /** The contents of files of users, by absolute path as the config has it. */
+  readonly userFiles: Readonly<Record<string, string>>;
 }
 
 /** What the supervisor keeps of TLS, for all shards alike. */
@@ -46,12 +48,19 @@ export type ToShard =
   /** The Workers that are not to be run for now; replaces what was said before. */
   | { readonly type: "quarantine"; readonly workers: readonly string[] }
   | TlsChange
+  | UsersChange
   /** Stop accepting, finish the exchanges, exit. @see ShardDrain */
   | ShardDrain;
 
 /** What is given is used from now on, for new connections. */
 export interface TlsChange extends Partial<TlsHandover> {
   readonly type: "tls";
+}
+
+/** Files of users with other contents, which hold for whoever comes next. */
+export interface UsersChange {
+  readonly type: "users";
+  readonly files: Readonly<Record<string, string>>;
 }
 
 export interface ShardDrain {

@@ -52,6 +52,9 @@ export class Shard {
       case "tls":
         this.#plane?.changeTls(order);
         return;
+      case "users":
+        this.#plane?.changeUsers(order);
+        return;
       case "drain":
         void this.#drain(order.graceMs, order.isLast);
         return;

@@ -1,6 +1,6 @@
 import type { LogSettings } from "../observability/process-log.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
-import type { ShardFailure, TlsChange, TlsHandover } from "../shard/protocol.ts";
+import type { ShardFailure, TlsChange, TlsHandover, UsersChange } from "../shard/protocol.ts";
 import { Backoff } from "./backoff.ts";
 import type { OpenSocket } from "./listening-sockets.ts";
 import type { Revision } from "./revision.ts";
@@ -26,6 +26,8 @@ export interface GenerationHost {
   takeSpare(): ShardProcess | null;
   quarantined(): readonly string[];
   tlsOf(revision: Revision): TlsHandover;
+  /** The contents of the revision's files of users as they are now, by absolute path. */
+  userFilesOf(revision: Revision): Readonly<Record<string, string>>;
   onSnapshot(shard: number, snapshot: MetricsSnapshot): void;
   /** A shard is gone. @param restartMs when its successor starts, or -1 when there is none */
   onShardGone(generation: Generation, shard: ShardProcess, death: ShardDeath, restartMs: number): void;
@@ -171,6 +173,10 @@ export class Generation implements ShardObserver {
     for (const shard of this.shards) shard.send(change);
   }
 
+  sendUsers(change: UsersChange): void {
+    for (const shard of this.shards) shard.send(change);
+  }
+
   onReady(shard: ShardProcess): void {
     const slot = this.#slotOf(shard);
     if (slot === undefined) return;
@@ -236,6 +242,7 @@ export class Generation implements ShardObserver {
           quarantined: host.quarantined(),
           log: this.#log,
           tls: host.tlsOf(this.revision),
+          userFiles: host.userFilesOf(this.revision),
         },
       },
       this,

@@ -46,9 +46,9 @@ export async function prepareRevision(source: ConfigSource): Promise<Prepared> {
   if (config === null || workers.length < bundles.length) return { revision: null, diagnostics, files };
   const shards = config.shards === "auto" ? availableParallelism() : config.shards;
   await addDevelopmentCertificates(config, source.env);
-  const { certificates } = loaded;
+  const { certificates, userFiles } = loaded;
   return {
-    revision: { config, workers, runtime: script, files, certificates, shards },
+    revision: { config, workers, runtime: script, files, certificates, userFiles, shards },
     diagnostics,
     files,
   };

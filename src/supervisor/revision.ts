@@ -12,6 +12,8 @@ export interface Revision {
   readonly files: readonly string[];
   /** Where the certificates of its sockets come from. */
   readonly certificates: readonly CertificateFiles[];
+  /** The contents of its files of users, by absolute path. */
+  readonly userFiles: Readonly<Record<string, string>>;
   /** How many shards run it. */
   readonly shards: number;
 }

@@ -3,7 +3,7 @@ import type { ProxyConfig } from "../config/schema/proxy.ts";
 import type { LogFields, LogLevel } from "../observability/log.ts";
 import { chooseLogSettings, type LogSettings, ProcessLog } from "../observability/process-log.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
-import type { TlsChange, TlsHandover } from "../shard/protocol.ts";
+import type { TlsChange, TlsHandover, UsersChange } from "../shard/protocol.ts";
 import type { AdminServer } from "./admin.ts";
 import { CertificateKeeper, type KeeperHost } from "./certificate-keeper.ts";
 import { describeDeath, Generation, GenerationError, type GenerationHost } from "./generation.ts";
@@ -14,6 +14,7 @@ import { Quarantine } from "./quarantine.ts";
 import type { Revision } from "./revision.ts";
 import type { ShardDeath, ShardProcess, ShardProgram } from "./shard-process.ts";
 import { SupervisorMetrics, type SupervisorState } from "./supervisor-metrics.ts";
+import { UserFileKeeper, type UserKeeperHost } from "./user-file-keeper.ts";
 import { FileWatcher } from "./watcher.ts";
 
 export interface SupervisorOptions {
@@ -51,7 +52,7 @@ const longestGraceMs = 1_000;
 const maxDraining = 4;
 
 /** Owns the listening sockets, the generations of shards, and the admin endpoint. Parses nothing from a client. */
-export class Supervisor implements GenerationHost, KeeperHost {
+export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
   readonly program: ShardProgram;
   readonly now: () => number;
   readonly #options: SupervisorOptions;
@@ -59,6 +60,7 @@ export class Supervisor implements GenerationHost, KeeperHost {
   readonly #metrics: SupervisorMetrics = new SupervisorMetrics();
   readonly #quarantine: Quarantine;
   readonly #certificates: CertificateKeeper = new CertificateKeeper(this);
+  readonly #users: UserFileKeeper = new UserFileKeeper(this);
   readonly #watcher: FileWatcher | null;
   readonly #draining: Map<Generation, Promise<unknown>> = new Map();
   #log: ProcessLog | null = null;
@@ -204,6 +206,14 @@ export class Supervisor implements GenerationHost, KeeperHost {
     if (change.ticketKeys !== undefined) this.#next?.sendTls(change);
   }
 
+  userFilesOf(revision: Revision): Readonly<Record<string, string>> {
+    return this.#users.handover(revision);
+  }
+
+  onUsersChange(change: UsersChange): void {
+    this.#current?.sendUsers(change);
+  }
+
   onSnapshot(shard: number, snapshot: MetricsSnapshot): void {
     this.#metrics.update(shard, snapshot);
   }
@@ -319,6 +329,7 @@ export class Supervisor implements GenerationHost, KeeperHost {
       this.#metrics.learn(revision);
       this.#current = generation;
       this.#certificates.adopt(revision);
+      this.#users.adopt(revision);
     } catch (error) {
       generation.kill();
       throw error;
@@ -424,6 +435,7 @@ export class Supervisor implements GenerationHost, KeeperHost {
     clearInterval(this.#collector);
     clearTimeout(this.#release);
     this.#certificates.close();
+    this.#users.close();
     this.#watcher?.close();
     this.#admin?.close();
     this.#sockets.closeAll();

@@ -21,10 +21,20 @@ export function runTests(
   return new Promise((resolve, reject) => {
     const shard = new ShardProcess(1, program, () => performance.now());
     let results: readonly TestResult[] | null = null;
-    const { config, workers, runtime } = revision;
+    const { config, workers, runtime, userFiles } = revision;
     shard.begin(
       {
-        init: { generation: 1, shard: 0, config, workers, runtime, quarantined: [], log, tls: noTls },
+        init: {
+          generation: 1,
+          shard: 0,
+          config,
+          workers,
+          runtime,
+          quarantined: [],
+          log,
+          tls: noTls,
+          userFiles,
+        },
         sockets: [],
       },
       {

@@ -1,82 +1,8 @@
 import assert from "node:assert/strict";
 import { scryptSync } from "node:crypto";
-import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
-import { type TestContext, test } from "node:test";
-import { type RunningSluice, startSluice } from "../support/sluice.ts";
-
-/** An origin that answers with what it was asked, as JSON. */
-async function origin(context: TestContext): Promise<{ address: string; seen: IncomingMessage[] }> {
-  const seen: IncomingMessage[] = [];
-  const server = createServer((request, response) => {
-    seen.push(request);
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("error", () => {});
-    request.on("end", () => {
-      response.setHeader("content-type", "application/json");
-      response.setHeader("x-origin", "1");
-      const { method, url, headers } = request;
-      response.end(JSON.stringify({ method, url, headers, body: Buffer.concat(chunks).toString() }));
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  context.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
-}
-
-interface Echo {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: Record<string, string>;
-  readonly body: string;
-}
-
-class Edge {
-  readonly sluice: RunningSluice;
-
-  constructor(sluice: RunningSluice) {
-    this.sluice = sluice;
-  }
-
-  /** @param middlewares a YAML list */
-  static async start(
-    context: TestContext,
-    middlewares: string,
-    more = "",
-    files: Readonly<Record<string, string>> = {},
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<Edge> {
-    const { address } = await origin(context);
-    const config = `
-sockets: { public: { address: "127.0.0.1:0", service: app } }
-services:
-  app: { external: { address: "${address}" }, middleware: ${middlewares} }
-${more}
-log: { access: false }
-`;
-    return new Edge(await startSluice(context, config, { files, env }));
-  }
-
-  async ask(path = "/", init: RequestInit = {}): Promise<Response> {
-    return fetch(`${this.sluice.url}${path}`, { redirect: "manual", ...init });
-  }
-
-  async echo(path = "/", init: RequestInit = {}): Promise<Echo> {
-    const response = await this.ask(path, init);
-    assert.equal(response.status, 200);
-    return (await response.json()) as Echo;
-  }
-}
-
-async function status(response: Promise<Response>): Promise<number> {
-  const { status, body } = await response;
-  await body?.cancel();
-  return status;
-}
+import { test } from "node:test";
+import { startSluice } from "../support/sluice.ts";
+import { type Echo, Edge, origin, status } from "./middleware-harness.ts";
 
 test("a rate limit lets so many requests through, tells the rest when to come again, and counts clients apart", async (context) => {
   const edge = await Edge.start(

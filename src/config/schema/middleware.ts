@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Designator } from "../../services/service.ts";
 import { designator, duration, headerEdits, headerName, json, oneOf, size, text } from "./common.ts";
+import { userSource } from "./users.ts";
 
 const addressRules =
   "CIDRs, single addresses, or `public`, `private`, `local`, `network` and `unix` as in a `network` service";
@@ -103,18 +104,7 @@ export type RateLimitConfig = z.output<typeof rateLimit>;
 
 export const basicAuth = z
   .strictObject({
-    users: z
-      .record(
-        text.regex(/^[^:\p{Cc}]*$/u, { error: "expected a user name without a colon or control characters" }),
-        text,
-      )
-      .meta({
-        description:
-          "User names, each with a hash `$scrypt$ln=14,r=8,p=1$salt$hash`, or with the password itself, which belongs into " +
-          "a variable of the environment.",
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own substitution
-        examples: [{ ada: "${ADA_PASSWORD}" }],
-      }),
+    ...userSource,
     realm: text
       .regex(/^[\x20-\x7e]*$/, { error: "expected a text in ASCII" })
       .default("restricted")
