@@ -3,7 +3,7 @@ import { accessSync, constants, copyFileSync, existsSync, mkdirSync, rmSync, wri
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileReason } from "../config/host.ts";
-import { DevelopmentCa, dataDirectory } from "../tls/development-ca.ts";
+import { caDirectory, LocalCa } from "../tls/local-ca.ts";
 import { exitCodes, UsageError } from "./usage.ts";
 
 export interface CertOptions {
@@ -13,6 +13,8 @@ export interface CertOptions {
   readonly file: string | undefined;
   /** `system`, `nss`, or undefined for both. */
   readonly store: string | undefined;
+  /** Which of this user's authorities: `development`, or `interception`. */
+  readonly ca: string;
 }
 
 /** Where Debian and its kin take further authorities from. */
@@ -25,37 +27,40 @@ interface Outcome {
 }
 
 /**
- * The development CA: shows its certificate, copies it, and makes this machine trust it or forget it.
+ * The CA of this user: shows its certificate, copies it, and makes this machine trust it or forget it.
  *
  * @returns the exit code: 0, or 1 when something is left to do
  * @throws UsageError for an action or store that there is not
  */
-export function cert({ action, file, store }: CertOptions): number {
+export function cert({ action, file, store, ca: kind }: CertOptions): number {
   const { env, stdout, stderr } = process;
   if (store !== undefined && store !== "system" && store !== "nss") {
     throw new UsageError(`cannot run cert: --store is system or nss, not ${JSON.stringify(store)}`);
   }
-  const directory = join(dataDirectory(env), "ca");
+  if (kind !== "development" && kind !== "interception") {
+    throw new UsageError(`cannot run cert: --ca is development or interception, not ${JSON.stringify(kind)}`);
+  }
+  const directory = caDirectory(kind, env);
   try {
     switch (action) {
       case "print": {
-        const ca = DevelopmentCa.open(directory);
+        const ca = LocalCa.open(kind, directory);
         stdout.write(ca.certificate);
         stderr.write(`${ca.certificatePath}\n`);
         return exitCodes.done;
       }
       case "export": {
         if (file === undefined) throw new UsageError("cannot run cert export: it needs a file");
-        writeFileSync(file, DevelopmentCa.open(directory).certificate);
+        writeFileSync(file, LocalCa.open(kind, directory).certificate);
         stdout.write(`wrote ${file}\n`);
         return exitCodes.done;
       }
       case "install":
-        return tell(change(DevelopmentCa.open(directory), store, true));
+        return tell(change(LocalCa.open(kind, directory), store, true));
       case "remove": {
-        const ca = DevelopmentCa.find(directory);
+        const ca = LocalCa.find(kind, directory);
         if (ca === null) {
-          stdout.write("there is no development CA\n");
+          stdout.write(`there is no ${kind} CA\n`);
           return exitCodes.done;
         }
         const outcome = change(ca, store, false);
@@ -73,19 +78,19 @@ export function cert({ action, file, store }: CertOptions): number {
     }
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    stderr.write(`sluice: cannot ${action} the development CA: ${fileReason(error)}\n`);
+    stderr.write(`sluice: cannot ${action} the ${kind} CA: ${fileReason(error)}\n`);
     return exitCodes.failed;
   }
 }
 
-function change(ca: DevelopmentCa, store: string | undefined, install: boolean): Outcome {
+function change(ca: LocalCa, store: string | undefined, install: boolean): Outcome {
   const outcome: Outcome = { done: [], todo: [] };
   if (store !== "nss") changeSystem(ca, install, outcome);
   if (store !== "system") changeNss(ca, install, outcome);
   return outcome;
 }
 
-function changeSystem(ca: DevelopmentCa, install: boolean, outcome: Outcome): void {
+function changeSystem(ca: LocalCa, install: boolean, outcome: Outcome): void {
   const target = join(systemDirectory, `${ca.name}.crt`);
   if (!install && !existsSync(target)) return;
   if (!existsSync(systemDirectory)) {
@@ -105,7 +110,7 @@ function changeSystem(ca: DevelopmentCa, install: boolean, outcome: Outcome): vo
 }
 
 /** The store of Chromium and its kin. */
-function changeNss(ca: DevelopmentCa, install: boolean, outcome: Outcome): void {
+function changeNss(ca: LocalCa, install: boolean, outcome: Outcome): void {
   const database = join(process.env.HOME ?? homedir(), ".pki", "nssdb");
   const at = ["-d", `sql:${database}`];
   if (!install) {

@@ -102,6 +102,7 @@ in the user's data directory; SLUICE_DATA_DIR names another one.
 
 options:
   --store system|nss          only one of the two
+  --ca interception           the CA of TLS interception, in place of the development CA
 
 exit codes: 0, 1 when something is left to do (it says what), 2 usage
 `,

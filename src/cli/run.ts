@@ -71,12 +71,13 @@ const commands = {
     },
   },
   cert: {
-    flags: { ...help, store: { type: "string" } },
+    flags: { ...help, store: { type: "string" }, ca: { type: "string" } },
     words: 2,
     async run(parsed) {
       const { cert } = await import("./cert.ts");
       const [action = "print", file] = parsed.words;
-      return cert({ action, file, store: textFlag(parsed, "store") });
+      const ca = textFlag(parsed, "ca") ?? "development";
+      return cert({ action, file, store: textFlag(parsed, "store"), ca });
     },
   },
   init: {

@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { type Diagnostic, sortDiagnostics, workerDiagnostic } from "../config/diagnostic.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Overrides } from "../config/overrides.ts";
@@ -59,9 +58,9 @@ async function addDevelopmentCertificates(config: ProxyConfig, env: NodeJS.Proce
   for (const { tls } of Object.values(config.sockets)) {
     if (tls === undefined || tls.development === false) continue;
     // What makes certificates takes a while to load.
-    const { DevelopmentCa, dataDirectory } = await import("../tls/development-ca.ts");
+    const { caDirectory, LocalCa } = await import("../tls/local-ca.ts");
     try {
-      const ca = DevelopmentCa.open(join(dataDirectory(env), "ca"));
+      const ca = LocalCa.open("development", caDirectory("development", env));
       tls.certificates.push(ca.leaf(tls.development === true ? [] : tls.development));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { caDirectory, LocalCa } from "../../src/tls/local-ca.ts";
+import { makeKeys } from "../../src/tls/x509.ts";
 import { runSluice, startSluice } from "../support/sluice.ts";
 import { TemporaryDirectory } from "../support/temporary.ts";
 
@@ -72,4 +74,47 @@ test("the CA is made once, printed, trusted by Chromium's store, and removed", a
   assert.equal(removed.code, 0, removed.stderr);
   assert.equal((await runSluice(t, ["cert", "polish"], { env })).code, 2);
   assert.equal((await runSluice(t, ["cert", "install", "--store", "none"], { env })).code, 2);
+});
+
+test("the development CA cannot sign for names of the internet, even with its key stolen", (t) => {
+  const home = new TemporaryDirectory(t);
+  const ca = LocalCa.open("development", home.at("ca"));
+  const keys = makeKeys();
+  const verdict = (name: string): string => {
+    const path = home.write("leaf.crt", ca.sign([name], keys.public));
+    const { stdout, stderr } = spawnSync("openssl", ["verify", "-CAfile", ca.certificatePath, path]);
+    return `${stdout}${stderr}`;
+  };
+  for (const name of ["localhost", "a.b.test", "nas.home.arpa", "127.9.9.9", "::1", "192.168.7.7"]) {
+    assert.equal(ca.permits(name), true, name);
+    assert.match(verdict(name), /: OK/, name);
+  }
+  for (const name of ["example.com", "test.example.com", "atest", "93.184.216.34", "2606:4700::1"]) {
+    assert.equal(ca.permits(name), false, name);
+    assert.match(verdict(name), /permitted subtree violation/, name);
+  }
+});
+
+test("the CA of interception is another one, and may sign for all", async (t) => {
+  const home = new TemporaryDirectory(t);
+  const env = { SLUICE_DATA_DIR: home.path };
+  const [development, interception] = [
+    await runSluice(t, ["cert"], { env }),
+    await runSluice(t, ["cert", "--ca", "interception"], { env }),
+  ];
+  assert.notEqual(development.stdout, interception.stdout);
+  const ca = LocalCa.open("interception", caDirectory("interception", env));
+  assert.equal(ca.certificate, interception.stdout);
+  const leaf = home.write("leaf.crt", ca.sign(["example.com"], makeKeys().public));
+  execFileSync("openssl", ["verify", "-CAfile", ca.certificatePath, leaf]);
+  assert.equal((await runSluice(t, ["cert", "--ca", "other"], { env })).code, 2);
+});
+
+test("a name of the internet in development is a config error", async (t) => {
+  const home = new TemporaryDirectory(t);
+  home.write("proxy.yaml", config.replace("shop.test", "shop.example.com"));
+  home.write("hello.js", files["hello.js"]);
+  const { code, stderr } = await runSluice(t, ["check", home.at("proxy.yaml")]);
+  assert.equal(code, 1);
+  assert.match(stderr, /proxy\.yaml:3:.*: error: .*the development CA may sign for no name of the internet/);
 });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isPrivateName } from "../../net/private-names.ts";
 import { duration, text } from "./common.ts";
 
 /** A certificate with its key. In the config they are names of files; when it is loaded, their contents in PEM. */
@@ -82,6 +83,12 @@ const clientCertificates = z
   })
   .meta({ id: "ClientCertificates", title: "Certificates of clients" });
 
+const developmentName = text.refine((name) => isPrivateName(name), {
+  error:
+    "expected a name under test, localhost, local, internal or home.arpa, or a private address: the development CA may " +
+    "sign for no name of the internet",
+});
+
 /** TLS on a socket. */
 export const socketTls = z
   .strictObject({
@@ -95,14 +102,14 @@ export const socketTls = z
         examples: [[{ certificate: "./cert.pem", key: "./key.pem" }]],
       }),
     development: z
-      .union([z.boolean(), z.array(text)], { error: "expected true, or a list of names" })
+      .union([z.boolean(), z.array(developmentName)], { error: "expected true, or a list of names" })
       .default(false)
       .meta({
         description:
-          "Shows a certificate of a local authority that is made on first use, in place of files: for localhost, " +
-          "127.0.0.1, ::1 and this machine's name, and for further names if there is a list. `sluice cert " +
-          "install` makes this machine trust it.",
-        examples: [true, ["shop.test"]],
+          "Shows certificates of a local authority that is made on first use, in place of files: for localhost, 127.0.0.1, " +
+          "::1, this machine's name, whatever a client asks for under .localhost and .test, and further names if there is " +
+          "a list. `sluice cert install` makes this machine trust it.",
+        examples: [true, ["shop.internal", "192.168.1.5"]],
       }),
     clientCertificates: clientCertificates
       .optional()
