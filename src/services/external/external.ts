@@ -1,13 +1,11 @@
 import type { ExternalConfig } from "../../config/schema/external.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
-import { Dial, type DialOwner } from "../../net/connect.ts";
-import type { TransportStream } from "../../net/stream.ts";
 import { metricKey } from "../../observability/metric-key.ts";
 import type { Gauges } from "../../observability/traffic.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "../context.ts";
 import type { Service, Tunnel } from "../service.ts";
-import { UpstreamPool } from "./pool.ts";
+import { ExternalTunnel } from "./tunnel.ts";
 import { Upstream } from "./upstream.ts";
 import { UpstreamExchange } from "./upstream-exchange.ts";
 
@@ -20,17 +18,15 @@ class ExternalService implements LinkableService {
   readonly kind = "external";
   readonly name: string;
   readonly #upstream: Upstream;
-  readonly #pool: UpstreamPool;
   readonly #gauges: Gauges;
   #closed = false;
 
   constructor(name: string, config: ExternalConfig, context: ServiceContext) {
     this.name = name;
     this.#upstream = new Upstream(name, config, context);
-    this.#pool = new UpstreamPool(this.#upstream);
     this.#gauges = context.metrics.gauges;
-    this.#gauges.gauge(this.#key("open"), () => this.#pool.open);
-    this.#gauges.gauge(this.#key("idle"), () => this.#pool.idle);
+    this.#gauges.gauge(this.#key("open"), () => this.#upstream.endpoint.client.open);
+    this.#gauges.gauge(this.#key("idle"), () => this.#upstream.endpoint.client.idle);
   }
 
   link(): void {}
@@ -48,7 +44,7 @@ class ExternalService implements LinkableService {
       exchange.takeBody()?.cancel(error);
       exchange.fail(error);
     } else {
-      new UpstreamExchange(this.#upstream, this.#pool, exchange).start();
+      new UpstreamExchange(this.#upstream, exchange).start();
     }
   }
 
@@ -59,7 +55,7 @@ class ExternalService implements LinkableService {
       tunnel.refuse(problem);
       return;
     }
-    new ExternalTunnel(this.#upstream, tunnel).open();
+    new ExternalTunnel(this.#upstream.endpoint, tunnel).open();
   }
 
   at(): Service {
@@ -68,7 +64,7 @@ class ExternalService implements LinkableService {
 
   close(): void {
     this.#closed = true;
-    this.#pool.close();
+    this.#upstream.close();
     this.#gauges.drop(this.#key("open"));
     this.#gauges.drop(this.#key("idle"));
   }
@@ -86,49 +82,6 @@ class ExternalService implements LinkableService {
 
   #key(state: "open" | "idle"): string {
     return metricKey("sluice_upstream_connections", { service: this.name, state });
-  }
-}
-
-/** One stream of bytes to the upstream. */
-class ExternalTunnel implements DialOwner {
-  readonly #upstream: Upstream;
-  readonly #tunnel: Tunnel;
-  readonly #started: number;
-
-  constructor(upstream: Upstream, tunnel: Tunnel) {
-    this.#upstream = upstream;
-    this.#tunnel = tunnel;
-    this.#started = upstream.wheel.now();
-  }
-
-  open(): void {
-    const upstream = this.#upstream;
-    const tunnel = this.#tunnel;
-    upstream.traffic.begin();
-    const { connect, idle } = upstream.config.timeouts;
-    const dial = new Dial(this, upstream.address, upstream.tls, upstream.wheel, connect, idle);
-    tunnel.onAbort = (error) => {
-      dial.abort();
-      upstream.traffic.error(error.code);
-      this.#finish(0);
-    };
-  }
-
-  onStream(stream: TransportStream): void {
-    this.#tunnel.onAbort = null;
-    stream.closed = () => this.#finish(200);
-    this.#tunnel.accept(stream);
-  }
-
-  onDialError(error: ProxyError): void {
-    this.#tunnel.onAbort = null;
-    this.#upstream.traffic.error(error.code);
-    this.#finish(error.status);
-    this.#tunnel.refuse(error);
-  }
-
-  #finish(status: number): void {
-    this.#upstream.traffic.finish(status, (this.#upstream.wheel.now() - this.#started) / 1000);
   }
 }
 

@@ -1,429 +1,113 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
-import type { BodySink, BodySource } from "../../http/body.ts";
-import type { Exchange, ExchangeHandler } from "../../http/exchange.ts";
-import type { HeaderBlock } from "../../http/header-block.ts";
-import { requestHead } from "../../http/http1/writer.ts";
-import { type RequestHead, type ResponseHead, responseIsBodiless } from "../../http/message.ts";
-import type { Transport } from "../../net/transport.ts";
-import type { UpstreamPool } from "./pool.ts";
-import { RequestSender, type SenderOwner } from "./request-sender.ts";
+import type { BodySource } from "../../http/body.ts";
+import type { ByteStream, ClientFacts, Exchange, ExchangeHandler } from "../../http/exchange.ts";
+import type { RequestHead, ResponseHead } from "../../http/message.ts";
+import { type TimerOwner, WheelTimer } from "../../net/timer-wheel.ts";
+import type { Attempt, AttemptOwner } from "./attempt.ts";
 import type { Upstream } from "./upstream.ts";
-import type { UpstreamConnection } from "./upstream-connection.ts";
 
-/** Waits for a connection, or sends; no byte of the response has come. */
-const ASKING = 0;
-/** Reads the response's body. */
-const READING = 1;
-const DONE = 2;
-
-/** How long a request that expects `100 Continue` holds its body back for an upstream that does not answer (§10.1.1). */
-const continueMs = 1_000;
-
-/** The rest of an unwanted body up to this size is read for the sake of the connection. */
-const discardBytes = 65_536;
-
-/** An exchange on its way through an upstream: it sends the request, takes the response, and is the source of its body. */
-export class UpstreamExchange implements ExchangeHandler, SenderOwner, BodySource {
-  /** Of the response's body; see `BodySource`. */
-  length = -1;
+/** An exchange on its way through an external: it makes the attempts, and takes what comes of them. */
+export class UpstreamExchange implements ExchangeHandler, AttemptOwner, TimerOwner {
+  readonly request: RequestHead;
+  readonly client: ClientFacts;
+  requestBody: BodySource | null = null;
   readonly #upstream: Upstream;
-  readonly #pool: UpstreamPool;
   readonly #exchange: Exchange;
   readonly #started: number;
-  readonly #totalDeadline: number;
-  #connection: UpstreamConnection | null = null;
-  #state: 0 | 1 | 2 = ASKING;
-  #retried = false;
-  /** A byte of the response has come; an exchange that has begun to be answered is never sent again. */
-  #answered = false;
+  /** Null when it is over, or between two attempts. */
+  #attempt: Attempt | null = null;
   #status = 0;
+  #done = false;
+  /** Made when there is a deadline that no attempt knows of. */
+  #timer: WheelTimer | null = null;
 
-  /** Null when the request has no body. */
-  #sender: RequestSender | null = null;
-  #awaitingContinue = false;
-
-  #sink: BodySink | null = null;
-  #holding = true;
-  #discarding = false;
-  #received = 0;
-  #keepAlive = false;
-  #failed: ProxyError | null = null;
-
-  constructor(upstream: Upstream, pool: UpstreamPool, exchange: Exchange) {
+  constructor(upstream: Upstream, exchange: Exchange) {
     this.#upstream = upstream;
-    this.#pool = pool;
     this.#exchange = exchange;
+    this.request = exchange.request;
+    this.client = exchange.client;
     this.#started = upstream.wheel.now();
-    const { total } = upstream.config.timeouts;
-    this.#totalDeadline = total > 0 ? this.#started + total : Number.POSITIVE_INFINITY;
   }
 
   start(): void {
-    const { request } = this.#exchange;
-    const { http } = this.#upstream.config;
+    const upstream = this.#upstream;
+    const { request } = this;
+    const { http, timeouts } = upstream.config;
     this.#exchange.handler = this;
-    this.#upstream.traffic.begin();
-    this.#upstream.forwarding.apply(request, this.#exchange.client);
-    if (this.#upstream.requestEdits.active) this.#upstream.requestEdits.apply(request.headers);
+    upstream.traffic.begin();
+    upstream.forwarding.apply(request, this.client);
+    if (upstream.requestEdits.active) upstream.requestEdits.apply(request.headers);
     if (http.style === "host" && http.forwardedProtoHeader !== undefined) {
       request.headers.set(http.forwardedProtoHeader, request.scheme);
     }
     // Only an HTTP/1.0 client may leave out Host; the upstream hears HTTP/1.1 and needs one (RFC 9112 §3.2).
-    if (request.authority === "") request.authority = this.#upstream.authority;
-    const body = this.#exchange.takeBody();
-    if (body !== null) this.#sender = new RequestSender(this, body);
-    this.#pool.acquire(this, false);
-  }
-
-  /** The connection is to read on: a head is expected, or somebody takes the body. */
-  get reading(): boolean {
-    return this.#state === ASKING || (this.#state === READING && (!this.#holding || this.#discarding));
-  }
-
-  /** Somebody takes the body, and has enough for now. */
-  get held(): boolean {
-    return this.#state === READING && this.#holding && this.#sink !== null;
-  }
-
-  // --- what the pool and the connection tell
-
-  /** A connection is being opened for it. */
-  connecting(connection: UpstreamConnection): void {
-    this.#connection = connection;
-  }
-
-  onConnection(connection: UpstreamConnection): void {
-    this.#connection = connection;
-    const { request } = this.#exchange;
-    const { style } = this.#upstream.config.http;
-    let text: string;
-    try {
-      text = requestHead(request, {
-        length: this.#sender?.length ?? 0,
-        keepAlive: true,
-        form: style === "proxy" ? "absolute" : "origin",
-      });
-    } catch (problem) {
-      this.#fail(ProxyError.from(problem));
-      return;
+    if (request.authority === "") request.authority = upstream.authority;
+    this.requestBody = this.#exchange.takeBody();
+    if (timeouts.total > 0) {
+      this.#timer = new WheelTimer(this);
+      upstream.wheel.arm(this.#timer, this.#started + timeouts.total);
     }
-    connection.parser.expect(request.method);
-    connection.transport.text(text);
-    if (this.#sender === null) {
-      this.#armHead();
-    } else if (request.expectContinue) {
-      this.#awaitingContinue = true;
-      this.#arm(continueMs);
-    } else {
-      this.#sendBody();
-    }
+    this.#attempt = upstream.endpoint.client.attempt(this, false);
+    this.#attempt.start();
   }
 
-  onNoConnection(error: ProxyError): void {
-    this.#connection = null;
-    this.#fail(error);
-  }
-
-  onDrain(): void {
-    // Disarmed first, since the body may block again at once.
-    if (this.#sender?.blocked === true && this.#state === ASKING) this.#arm(0);
-    this.#sender?.drained();
-  }
+  // --- what the attempt tells
 
   onInterim(head: ResponseHead): void {
-    this.#answered = true;
     this.#exchange.inform(head);
-    if (head.status === 100 && this.#awaitingContinue) this.#sendBody();
   }
 
-  onHead(head: ResponseHead, length: number, keepAlive: boolean): void {
-    this.#answered = true;
-    this.#state = READING;
+  onResponse(head: ResponseHead, body: BodySource | null): void {
     this.#status = head.status;
-    this.#keepAlive = keepAlive;
-    this.#awaitingContinue = false;
     if (this.#upstream.responseEdits.active) this.#upstream.responseEdits.apply(head.headers);
-    const none = length === 0 || responseIsBodiless(this.#exchange.request.method, head.status);
-    if (!none) {
-      this.length = length;
-      this.#arm(this.#upstream.config.timeouts.idle);
-      this.#exchange.respond(head, this);
-      // Whoever took the answer does not read it yet: the upstream is not to blame that nothing moves.
-      if (this.#holding && this.#state === READING) this.#arm(0);
-      return;
-    }
-    // The connection is given back first, since the answer may bring the client's next request at once.
-    const connection = this.#connection;
-    // There is nothing between the head and END.
-    if (connection !== null) connection.parser.next();
-    this.#finish();
-    this.#exchange.respond(head, null);
+    if (body === null) this.#finish(head.status);
+    this.#exchange.respond(head, body);
   }
 
-  onData(chunk: Uint8Array, transport: Transport): void {
-    this.#received += chunk.length;
-    if (this.#discarding) {
-      if (this.#received > discardBytes) this.#drop();
-      return;
-    }
-    // Set beforehand, so that a sink which resumes from within `write` is heard.
-    this.#holding = true;
-    const sink = this.#sink;
-    if (sink !== null && transport.deliver(chunk, sink)) this.#holding = false;
-    else if (this.#holding && this.#state === READING) this.#arm(0);
-  }
-
-  onEnd(trailers: HeaderBlock | null): void {
-    const sink = this.#sink;
-    this.#sink = null;
-    this.#finish();
-    sink?.end(trailers);
-  }
-
-  /** All input is read, and more is to come. */
-  onStarved(): void {
-    if (this.#state === READING) this.#arm(this.#upstream.config.timeouts.idle);
-  }
-
-  /** 101: checked against the offer before a byte goes through (RFC 9110 §7.8). */
-  onSwitch(head: ResponseHead, protocol: string): void {
-    const { upgrade } = this.#exchange.request;
-    const connection = this.#connection;
-    if (connection === null) return;
-    if (upgrade === "" || protocol.toLowerCase() !== upgrade || !this.#requestDone) {
-      this.#fail(
-        new ProxyError(
-          "upstream_malformed",
-          "cannot switch protocols: the upstream chose one that was not offered",
-        ),
-      );
-      return;
-    }
+  onSwitch(head: ResponseHead, stream: ByteStream): void {
+    this.#status = head.status;
     if (this.#upstream.responseEdits.active) this.#upstream.responseEdits.apply(head.headers);
-    this.#state = DONE;
-    this.#connection = null;
-    this.#exchange.handler = null;
-    const stream = connection.detach();
-    const { closed } = stream;
-    stream.closed = () => {
-      closed?.();
-      this.#account(101);
-    };
+    if (this.#exchange.handler === this) this.#exchange.handler = null;
+    // A tunnel may stay for longer than any exchange.
+    if (this.#timer !== null) this.#upstream.wheel.cancel(this.#timer);
     this.#exchange.upgrade(head, stream);
   }
 
-  /** The upstream broke the protocol, or ended in the middle. */
-  onBroken(error: ProxyError): void {
-    this.#answered = true;
-    this.#fail(error);
+  onFailed(error: ProxyError): void {
+    this.requestBody?.cancel(error);
+    this.#upstream.traffic.error(error.code);
+    this.#finish(0);
+    this.#exchange.fail(error);
   }
 
-  /**
-   * The connection is closed before the response's end.
-   * @param begun some of its head has come.
-   */
-  onLost(cause: Error | null, begun: boolean): void {
-    const connection = this.#connection;
-    if (begun) this.#answered = true;
-    if (this.#mayRetry(connection)) {
-      this.#retried = true;
-      this.#connection = null;
-      this.#awaitingContinue = false;
-      connection?.destroy();
-      this.#pool.acquire(this, true);
-      return;
-    }
-    const reason = cause === null ? "the upstream closed the connection" : cause.message;
-    const code = this.#answered ? "upstream_truncated" : "upstream_reset";
-    const message = `cannot get a whole response from ${this.#upstream.where}: ${reason}`;
-    this.#fail(new ProxyError(code, message, { cause: cause ?? undefined }));
+  onDone(error: ProxyError | null): void {
+    if (error !== null) this.#upstream.traffic.error(error.code);
+    this.#finish(error === null ? this.#status : 0);
   }
 
-  onTimer(now: number): void {
-    const { timeouts } = this.#upstream.config;
-    const { where } = this.#upstream;
-    if (now >= this.#totalDeadline) {
-      const message = `cannot finish the exchange with ${where}: it took longer than ${timeouts.total} ms`;
-      this.#fail(new ProxyError("upstream_total_timeout", message));
-    } else if (this.#awaitingContinue) {
-      this.#sendBody();
-    } else if (this.#state === ASKING && this.#requestDone) {
-      const message = `cannot get a response from ${where}: no head within ${timeouts.head} ms`;
-      this.#fail(new ProxyError("upstream_head_timeout", message));
-    } else {
-      const message = `cannot go on with ${where}: nothing moved for ${timeouts.idle} ms`;
-      this.#fail(new ProxyError("upstream_idle_timeout", message));
-    }
-  }
-
-  // --- the exchange's end
+  // --- its early end
 
   onAbort(error: ProxyError): void {
-    if (this.#state === DONE) return;
+    if (this.#done) return;
+    this.requestBody?.cancel(error);
     this.#upstream.traffic.error(error.code);
-    this.#end(error);
+    const attempt = this.#attempt;
+    this.#finish(0);
+    attempt?.abort(error);
   }
 
-  // --- the request's body
-
-  onSent(): void {
-    if (this.#state === ASKING) this.#armHead();
+  onTimer(): void {
+    const { total } = this.#upstream.config.timeouts;
+    const message = `cannot finish the exchange with "${this.#upstream.name}": it took longer than ${total} ms`;
+    this.#attempt?.fail(new ProxyError("upstream_total_timeout", message));
   }
 
-  onSendBlocked(): void {
-    if (this.#state === ASKING) this.#arm(this.#upstream.config.timeouts.idle);
-  }
-
-  onSendFailed(error: ProxyError): void {
-    this.#fail(error);
-  }
-
-  // --- the response's body, as its source
-
-  pipe(sink: BodySink): void {
-    const failed = this.#failed;
-    if (failed !== null) {
-      queueMicrotask(() => sink.fail(failed));
-      return;
-    }
-    this.#sink = sink;
-    this.#holding = false;
-    this.#connection?.wakeLater();
-  }
-
-  resume(): void {
-    if (!this.#holding || this.#sink === null) return;
-    this.#holding = false;
-    this.#connection?.wake();
-  }
-
-  cancel(error: ProxyError): void {
-    this.#sink = null;
-    if (this.#state !== READING || this.#discarding) return;
-    const rest = this.length - this.#received;
-    if (this.length < 0 || rest > discardBytes || !this.#requestDone || !this.#keepAlive) {
-      this.#upstream.traffic.error(error.code);
-      this.#drop();
-      return;
-    }
-    this.#discarding = true;
-    this.#received = 0;
-    this.#exchange.handler = null;
-    this.#arm(Math.min(this.#upstream.config.timeouts.idle || continueMs, continueMs));
-    this.#connection?.wakeLater();
-  }
-
-  // --- inner
-
-  #sendBody(): void {
-    this.#awaitingContinue = false;
-    this.#arm(0);
-    const transport = this.#connection?.transport;
-    if (transport !== undefined) this.#sender?.begin(transport);
-  }
-
-  get #requestDone(): boolean {
-    return this.#sender === null || this.#sender.done;
-  }
-
-  /**
-   * RFC 9110 §9.2.2, RFC 9112 §9.3.1: a connection that was kept may be closed by the upstream just as it is used again. A
-   * request that may be repeated, and of whose body nothing is used up, is then sent once more.
-   */
-  #mayRetry(connection: UpstreamConnection | null): boolean {
-    return (
-      this.#state === ASKING &&
-      connection?.reused === true &&
-      !this.#answered &&
-      !this.#retried &&
-      this.#sender?.begun !== true &&
-      isIdempotent(this.#exchange.request)
-    );
-  }
-
-  /** The response is whole; the connection goes back if it can serve another. */
-  #finish(): void {
-    const connection = this.#connection;
-    this.#connection = null;
-    this.#state = DONE;
-    if (this.#exchange.handler === this) this.#exchange.handler = null;
-    this.#account(this.#status);
-    if (this.#keepAlive && this.#requestDone) {
-      connection?.release();
-    } else {
-      // An early answer: the upstream wants no more of the request, and its framing cannot be completed.
-      connection?.destroy();
-      this.#sender?.cancel(
-        new ProxyError("upstream_reset", "cannot send more of the request: it has its answer"),
-      );
-    }
-  }
-
-  /** Nobody wants the rest of the response. */
-  #drop(): void {
-    const connection = this.#connection;
-    this.#connection = null;
-    this.#state = DONE;
-    if (this.#exchange.handler === this) this.#exchange.handler = null;
-    this.#account(this.#status);
-    connection?.destroy();
-    this.#sender?.cancel(
-      new ProxyError("upstream_reset", "cannot send more of the request: nobody reads the answer"),
-    );
-  }
-
-  #fail(error: ProxyError): void {
-    if (this.#state === DONE) return;
-    const responded = this.#state === READING;
-    const discarding = this.#discarding;
-    const sink = this.#sink;
-    this.#upstream.traffic.error(error.code);
-    this.#end(error);
-    if (discarding) return;
-    if (!responded) this.#exchange.fail(error);
-    else if (sink === null) this.#failed = error;
-    else sink.fail(error);
-  }
-
-  #end(error: ProxyError): void {
-    const connection = this.#connection;
-    this.#connection = null;
-    this.#state = DONE;
-    this.#sink = null;
-    if (this.#exchange.handler === this) this.#exchange.handler = null;
-    this.#account(0);
-    if (connection === null) this.#pool.leave(this);
-    else connection.destroy();
-    this.#sender?.cancel(error);
-  }
-
-  #account(status: number): void {
+  #finish(status: number): void {
     const { traffic, wheel } = this.#upstream;
+    this.#done = true;
+    this.#attempt = null;
+    if (this.#timer !== null) wheel.cancel(this.#timer);
+    if (this.#exchange.handler === this) this.#exchange.handler = null;
     traffic.finish(status, (wheel.now() - this.#started) / 1000);
-  }
-
-  #armHead(): void {
-    this.#arm(this.#upstream.config.timeouts.head);
-  }
-
-  /** @param ms from now; 0 leaves only the total deadline. */
-  #arm(ms: number): void {
-    const deadline = ms > 0 ? this.#upstream.wheel.now() + ms : Number.POSITIVE_INFINITY;
-    this.#connection?.arm(Math.min(deadline, this.#totalDeadline));
-  }
-}
-
-/** RFC 9110 §9.2.2. */
-function isIdempotent(request: RequestHead): boolean {
-  switch (request.method) {
-    case "GET":
-    case "HEAD":
-    case "OPTIONS":
-    case "TRACE":
-    case "PUT":
-    case "DELETE":
-      return true;
-    default:
-      return false;
   }
 }

@@ -1,9 +1,9 @@
-import { ProxyError } from "../../errors/proxy-error.ts";
-import type { BodySink, BodySource, Lender } from "../../http/body.ts";
-import type { HeaderBlock } from "../../http/header-block.ts";
-import { chunkPrefix, chunkSuffix, lastChunk } from "../../http/http1/writer.ts";
-import { noLender } from "../../net/read-buffer.ts";
-import type { Transport } from "../../net/transport.ts";
+import { ProxyError } from "../../../errors/proxy-error.ts";
+import type { BodySink, BodySource, Lender } from "../../../http/body.ts";
+import type { HeaderBlock } from "../../../http/header-block.ts";
+import { chunkPrefix, chunkSuffix, lastChunk } from "../../../http/http1/writer.ts";
+import { noLender } from "../../../net/read-buffer.ts";
+import type { Transport } from "../../../net/transport.ts";
 
 /** Hears how the sending of a request's body goes. */
 export interface SenderOwner {
@@ -58,6 +58,12 @@ export class RequestSender implements BodySink {
     this.#body = null;
     this.#transport = null;
     body?.cancel(error);
+  }
+
+  /** Takes nothing more, and leaves the body to whoever has it. */
+  letGo(): void {
+    this.#body = null;
+    this.#transport = null;
   }
 
   write(chunk: Uint8Array): boolean {

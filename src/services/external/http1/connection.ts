@@ -1,51 +1,55 @@
-import { ProxyError } from "../../errors/proxy-error.ts";
-import type { ByteStream } from "../../http/exchange.ts";
-import { ResponseParser } from "../../http/http1/response-parser.ts";
-import { connectError, openTransport } from "../../net/connect.ts";
-import { MessagePump, type PumpOwner } from "../../net/message-pump.ts";
-import { TransportStream } from "../../net/stream.ts";
-import { type TimerOwner, WheelTimer } from "../../net/timer-wheel.ts";
-import type { Transport, TransportOwner } from "../../net/transport.ts";
-import type { UpstreamPool } from "./pool.ts";
-import type { Upstream } from "./upstream.ts";
-import type { UpstreamExchange } from "./upstream-exchange.ts";
+import { ProxyError } from "../../../errors/proxy-error.ts";
+import type { ByteStream } from "../../../http/exchange.ts";
+import { ResponseParser } from "../../../http/http1/response-parser.ts";
+import { connectError, openTransport } from "../../../net/connect.ts";
+import { MessagePump, type PumpOwner } from "../../../net/message-pump.ts";
+import { TransportStream } from "../../../net/stream.ts";
+import { type TimerOwner, WheelTimer } from "../../../net/timer-wheel.ts";
+import type { Transport, TransportOwner } from "../../../net/transport.ts";
+import type { Endpoint } from "../endpoint.ts";
+import type { Upstream } from "../upstream.ts";
+import type { Http1Attempt } from "./attempt.ts";
+import type { Http1Pool } from "./pool.ts";
 
 const CONNECTING = 0;
 const BUSY = 1;
 const IDLE = 2;
 const CLOSED = 3;
 
-/** One connection to an upstream, which serves one exchange at a time. */
-export class UpstreamConnection implements TransportOwner, TimerOwner, PumpOwner {
+/** One HTTP/1.1 connection to an endpoint, which serves one attempt at a time. */
+export class Http1Connection implements TransportOwner, TimerOwner, PumpOwner {
   readonly parser: ResponseParser;
-  /** It has served an exchange before: if it closes now without a byte, the upstream had let it go. */
+  /** It has served an attempt before: if it closes now without a byte, the upstream had let it go. */
   reused = false;
+  readonly #endpoint: Endpoint;
   readonly #upstream: Upstream;
-  readonly #pool: UpstreamPool;
+  readonly #pool: Http1Pool;
   readonly #timer: WheelTimer = new WheelTimer(this);
   readonly #pump: MessagePump;
   readonly #connectDeadline: number;
   #transport: Transport | null = null;
-  #exchange: UpstreamExchange | null;
+  #attempt: Http1Attempt | null;
   #state: 0 | 1 | 2 | 3 = CONNECTING;
   /** Nothing more will come, and why if it was no orderly end. */
   #peerEnded = false;
   #broken: Error | null = null;
 
-  constructor(upstream: Upstream, pool: UpstreamPool, exchange: UpstreamExchange, connectDeadline: number) {
+  constructor(endpoint: Endpoint, pool: Http1Pool, attempt: Http1Attempt, connectDeadline: number) {
+    const { upstream } = endpoint;
+    this.#endpoint = endpoint;
     this.#upstream = upstream;
     this.#pool = pool;
-    this.#exchange = exchange;
+    this.#attempt = attempt;
     this.#connectDeadline = connectDeadline;
     this.parser = new ResponseParser(upstream.parserLimits);
     this.#pump = new MessagePump(this, this.parser);
-    exchange.connecting(this);
+    attempt.connecting(this);
   }
 
   open(): void {
     this.#upstream.wheel.arm(this.#timer, this.#connectDeadline);
     try {
-      this.#transport = openTransport(this, this.#upstream.address, this.#upstream.tls);
+      this.#transport = openTransport(this, this.#endpoint.address, this.#endpoint.tls);
     } catch (problem) {
       const error = problem instanceof Error ? problem : new Error(String(problem));
       queueMicrotask(() => this.onClose(error));
@@ -61,20 +65,20 @@ export class UpstreamConnection implements TransportOwner, TimerOwner, PumpOwner
     return this.#transport as Transport;
   }
 
-  /** Takes on the next exchange. */
-  begin(exchange: UpstreamExchange): void {
+  /** Takes on the next attempt. */
+  begin(attempt: Http1Attempt): void {
     this.#state = BUSY;
     this.reused = true;
-    this.#exchange = exchange;
-    exchange.onConnection(this);
+    this.#attempt = attempt;
+    attempt.onConnection(this);
   }
 
-  /** The exchange's deadline; Infinity is none. */
+  /** The attempt's deadline; Infinity is none. */
   arm(deadline: number): void {
     this.#upstream.wheel.arm(this.#timer, deadline);
   }
 
-  /** The exchange takes more of the body. */
+  /** The attempt takes more of the body. */
   wake(): void {
     this.#pump.run();
   }
@@ -84,9 +88,9 @@ export class UpstreamConnection implements TransportOwner, TimerOwner, PumpOwner
     this.#pump.runLater();
   }
 
-  /** The exchange is done with it, and the response was read to its end. */
+  /** The attempt is done with it, and the response was read to its end. */
   release(): void {
-    this.#exchange = null;
+    this.#attempt = null;
     if (this.#state !== BUSY) return;
     this.parser.resume();
     this.#state = IDLE;
@@ -101,9 +105,9 @@ export class UpstreamConnection implements TransportOwner, TimerOwner, PumpOwner
     if (!this.#pool.release(this)) this.destroy();
   }
 
-  /** Nothing more comes of it; an exchange that still has it hears nothing. */
+  /** Nothing more comes of it; an attempt that still has it hears nothing. */
   destroy(): void {
-    this.#exchange = null;
+    this.#attempt = null;
     this.#close();
     this.#transport?.destroy();
   }
@@ -114,7 +118,7 @@ export class UpstreamConnection implements TransportOwner, TimerOwner, PumpOwner
     const transport = this.transport;
     wheel.cancel(this.#timer);
     this.#state = CLOSED;
-    this.#exchange = null;
+    this.#attempt = null;
     const rest = transport.own(this.parser.takeRest());
     const stream = new TransportStream(transport, wheel, config.timeouts.idle, rest);
     stream.closed = () => this.#pool.forget(this);
@@ -123,10 +127,10 @@ export class UpstreamConnection implements TransportOwner, TimerOwner, PumpOwner
 
   onConnect(): void {
     if (this.#state !== CONNECTING) return;
-    const exchange = this.#exchange;
+    const attempt = this.#attempt;
     this.#state = BUSY;
-    if (exchange === null) this.destroy();
-    else exchange.onConnection(this);
+    if (attempt === null) this.destroy();
+    else attempt.onConnection(this);
   }
 
   onBytes(bytes: Buffer): void {
@@ -142,36 +146,36 @@ export class UpstreamConnection implements TransportOwner, TimerOwner, PumpOwner
   }
 
   onDrain(): void {
-    this.#exchange?.onDrain();
+    this.#attempt?.onDrain();
   }
 
   onClose(error: Error | null): void {
-    const exchange = this.#exchange;
+    const attempt = this.#attempt;
     const state = this.#state;
     if (state === CLOSED) return;
-    if (state === BUSY && exchange !== null) {
+    if (state === BUSY && attempt !== null) {
       this.#peerEnded = true;
       this.#pool.forget(this);
       this.#finish(error);
       return;
     }
-    this.#exchange = null;
+    this.#attempt = null;
     this.#close();
-    if (state === CONNECTING) exchange?.onNoConnection(connectError(error, this.#upstream.where));
+    if (state === CONNECTING) attempt?.onNoConnection(connectError(error, this.#endpoint.where));
   }
 
-  onTimer(now: number): void {
-    const exchange = this.#exchange;
+  onTimer(): void {
+    const attempt = this.#attempt;
     switch (this.#state) {
       case CONNECTING: {
-        const { where, config } = this.#upstream;
-        const message = `cannot connect to ${where}: it took longer than ${config.timeouts.connect} ms`;
+        const { connect } = this.#upstream.config.timeouts;
+        const message = `cannot connect to ${this.#endpoint.where}: it took longer than ${connect} ms`;
         this.destroy();
-        exchange?.onNoConnection(new ProxyError("upstream_connect_timeout", message));
+        attempt?.onNoConnection(new ProxyError("upstream_connect_timeout", message));
         return;
       }
       case BUSY:
-        exchange?.onTimer(now);
+        attempt?.onTimer();
         return;
       case IDLE:
         this.destroy();
@@ -181,36 +185,36 @@ export class UpstreamConnection implements TransportOwner, TimerOwner, PumpOwner
   // --- what the pump tells
 
   get reading(): boolean {
-    return this.#state === BUSY && this.#exchange?.reading === true;
+    return this.#state === BUSY && this.#attempt?.reading === true;
   }
 
   get held(): boolean {
-    return this.#exchange?.held === true;
+    return this.#attempt?.held === true;
   }
 
   onHead(): void {
     const { head, framing, upgrade } = this.parser;
-    if (head.status === 101) this.#exchange?.onSwitch(head, upgrade);
-    else if (head.status < 200) this.#exchange?.onInterim(head);
-    else this.#exchange?.onHead(head, framing.length, framing.keepAlive);
+    if (head.status === 101) this.#attempt?.onSwitch(head, upgrade);
+    else if (head.status < 200) this.#attempt?.onInterim(head);
+    else this.#attempt?.onHead(head, framing.length, framing.keepAlive);
   }
 
   onData(chunk: Uint8Array): void {
-    this.#exchange?.onData(chunk, this.transport);
+    this.#attempt?.onData(chunk, this.transport);
   }
 
   onMessageEnd(): void {
-    this.#exchange?.onEnd(this.parser.trailers);
+    this.#attempt?.onEnd(this.parser.trailers);
   }
 
   onViolation(): void {
     const { error } = this.parser;
-    this.#exchange?.onBroken(error ?? new ProxyError("upstream_malformed", "cannot read the response"));
+    this.#attempt?.onBroken(error ?? new ProxyError("upstream_malformed", "cannot read the response"));
   }
 
   onStarved(): boolean {
-    if (this.#peerEnded) this.#exchange?.onLost(this.#broken, !this.parser.idle);
-    else this.#exchange?.onStarved();
+    if (this.#peerEnded) this.#attempt?.onLost(this.#broken, !this.parser.idle);
+    else this.#attempt?.onStarved();
     return !this.#peerEnded;
   }
 

@@ -1,0 +1,137 @@
+import { ProxyError } from "../../../errors/proxy-error.ts";
+import { type TimerOwner, type TimerWheel, WheelTimer } from "../../../net/timer-wheel.ts";
+import type { AttemptOwner, EndpointClient } from "../attempt.ts";
+import type { Endpoint } from "../endpoint.ts";
+import { Http1Attempt } from "./attempt.ts";
+import { Http1Connection } from "./connection.ts";
+
+/**
+ * The HTTP/1.1 connections to one endpoint. An idle connection is used last in, first out, so that a quiet time lets the others
+ * run out. At the bound, attempts wait in order; the wait counts against their time to connect.
+ */
+export class Http1Pool implements EndpointClient, TimerOwner {
+  readonly #endpoint: Endpoint;
+  readonly #wheel: TimerWheel;
+  readonly #timer: WheelTimer = new WheelTimer(this);
+  readonly #idle: Http1Connection[] = [];
+  /** All connections, idle, busy and being opened. */
+  readonly #open: Set<Http1Connection> = new Set();
+  /** Attempts that wait for a connection, with the time until which they do. */
+  readonly #waiting: Map<Http1Attempt, number> = new Map();
+  #closed = false;
+
+  constructor(endpoint: Endpoint) {
+    this.#endpoint = endpoint;
+    this.#wheel = endpoint.upstream.wheel;
+  }
+
+  get open(): number {
+    return this.#open.size;
+  }
+
+  get idle(): number {
+    return this.#idle.length;
+  }
+
+  get pending(): number {
+    return this.#waiting.size;
+  }
+
+  attempt(owner: AttemptOwner, fresh: boolean): Http1Attempt {
+    return new Http1Attempt(this.#endpoint, this, owner, fresh);
+  }
+
+  /**
+   * Gives the attempt a connection, now or later, by `onConnection` or `onNoConnection`.
+   * @param fresh an idle connection will not do, since one has just failed.
+   */
+  acquire(attempt: Http1Attempt, fresh: boolean): void {
+    if (!fresh) {
+      for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
+        if (!connection.usable) continue;
+        connection.begin(attempt);
+        return;
+      }
+    }
+    const { connections } = this.#endpoint.upstream.config.limits;
+    if (this.#open.size >= connections && this.#idle.length > 0) this.#idle.shift()?.destroy();
+    if (this.#open.size < connections) {
+      this.#openFor(attempt, this.#connectDeadline());
+      return;
+    }
+    const deadline = this.#connectDeadline();
+    if (this.#waiting.size === 0) this.#wheel.arm(this.#timer, deadline);
+    this.#waiting.set(attempt, deadline);
+  }
+
+  /** The attempt does not want a connection any more. */
+  leave(attempt: Http1Attempt): void {
+    if (this.#waiting.delete(attempt) && this.#waiting.size === 0) this.#wheel.cancel(this.#timer);
+  }
+
+  /** A connection has done its attempt, and can serve another. @returns false when it is not wanted. */
+  release(connection: Http1Connection): boolean {
+    const next = this.#nextWaiting();
+    if (next !== null) {
+      connection.begin(next);
+      return true;
+    }
+    if (this.#closed || this.#idle.length >= this.#endpoint.upstream.config.limits.idleConnections)
+      return false;
+    this.#idle.push(connection);
+    return true;
+  }
+
+  /** A connection is closed, or is about to be and counts no more. Idempotent. */
+  forget(connection: Http1Connection): void {
+    if (!this.#open.delete(connection)) return;
+    const index = this.#idle.lastIndexOf(connection);
+    if (index >= 0) this.#idle.splice(index, 1);
+    if (this.#waiting.size === 0 || this.#open.size >= this.#endpoint.upstream.config.limits.connections)
+      return;
+    const deadline = this.#waiting.values().next().value ?? this.#connectDeadline();
+    const next = this.#nextWaiting();
+    if (next !== null) this.#openFor(next, deadline);
+  }
+
+  /** Closes the idle connections; the others close when their attempt is done. */
+  close(): void {
+    this.#closed = true;
+    for (const connection of [...this.#idle]) connection.destroy();
+  }
+
+  onTimer(now: number): void {
+    for (const [attempt, deadline] of this.#waiting) {
+      if (deadline > now) {
+        this.#wheel.arm(this.#timer, deadline);
+        return;
+      }
+      this.#waiting.delete(attempt);
+      const { connections } = this.#endpoint.upstream.config.limits;
+      attempt.onNoConnection(
+        new ProxyError(
+          "upstream_busy",
+          `cannot connect to ${this.#endpoint.where}: all ${connections} connections are in use`,
+        ),
+      );
+    }
+  }
+
+  #openFor(attempt: Http1Attempt, deadline: number): void {
+    const connection = new Http1Connection(this.#endpoint, this, attempt, deadline);
+    this.#open.add(connection);
+    connection.open();
+  }
+
+  #nextWaiting(): Http1Attempt | null {
+    const first = this.#waiting.keys().next().value;
+    if (first === undefined) return null;
+    this.leave(first);
+    return first;
+  }
+
+  #connectDeadline(): number {
+    const { connect } = this.#endpoint.upstream.config.timeouts;
+    return connect > 0 ? this.#wheel.now() + connect : Number.POSITIVE_INFINITY;
+  }
+}
