@@ -18,6 +18,9 @@ export interface ClientFacts {
   readonly host?: string;
   /** Addresses of the trusted proxies between the client and us, nearest to the client first, with ", " between. */
   readonly hops?: string;
+  /** The address that the client connected to; absent or empty where it is not known. */
+  readonly localAddress?: string;
+  readonly localPort?: number;
 }
 
 /** What the handshake of a connection told. */

@@ -92,7 +92,10 @@ export class Transport {
     socket.on("close", () => this.owner.onClose(this.#error));
   }
 
-  /** Takes over a connection that a `net.Server` with `pauseOnConnect` has accepted, and begins to read. */
+  /**
+   * Takes over a connection that a `net.Server` with `pauseOnConnect` has accepted, and begins to read. What was read
+   * before and put back with `unshift` comes first.
+   */
   static accepted(owner: TransportOwner, accepted: net.Socket): Transport {
     const inner = accepted as unknown as Inner;
     const handle = inner._handle;
@@ -100,8 +103,9 @@ export class Transport {
     // A server gives its sockets no `onread`, so the accepted handle gets a second socket around it; the first, left
     // without a handle, is destroyed for the server's own count.
     inner._handle = null;
+    const rest: unknown = accepted.readableLength > 0 ? accepted.read() : null;
     accepted.destroy();
-    return new Transport(
+    const made = new Transport(
       owner,
       (transport) => {
         const options = { handle, allowHalfOpen: true, writableHighWaterMark, onread: transport.#onread() };
@@ -111,6 +115,8 @@ export class Transport {
       },
       false,
     );
+    if (rest instanceof Buffer) process.nextTick(() => made.#takeBack(rest));
+    return made;
   }
 
   /** Opens a plain connection. */
@@ -347,6 +353,10 @@ export class Transport {
       for (const lender of lenders) lender.giveBack();
     }
     this.owner.onDrain();
+  }
+
+  #takeBack(bytes: Buffer): void {
+    if (!this.socket.destroyed) this.#take(bytes);
   }
 
   #take(bytes: Buffer): void {

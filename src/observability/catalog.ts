@@ -42,6 +42,18 @@ export const catalog: readonly MetricEntry[] = [
     help: "Open connections from clients, by socket",
   },
   {
+    name: "sluice_socket_openings_pending",
+    type: "gauge",
+    labels: ["socket", "what"],
+    help: "Connections whose first bytes are being read; what is preamble (PROXY protocol) or client_hello (TLS)",
+  },
+  {
+    name: "sluice_socket_opening_failures_total",
+    type: "counter",
+    labels: ["socket", "what", "reason"],
+    help: "Connections refused for their first bytes; reason is timeout, closed, malformed or busy (too many connections)",
+  },
+  {
     name: "sluice_service_requests_total",
     type: "counter",
     labels: ["service", "kind", "class"],

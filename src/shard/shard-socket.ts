@@ -1,19 +1,33 @@
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { SocketConfig } from "../config/schema/socket.ts";
+import type { TlsFacts } from "../http/exchange.ts";
 import { HttpServer } from "../http/server/http-server.ts";
+import type { ConnectionServer } from "../net/connection-server.ts";
 import { Listener } from "../net/listener.ts";
+import type { Stage } from "../net/opening-stage.ts";
+import type { Peer } from "../net/peer.ts";
 import { metricKey } from "../observability/metric-key.ts";
 import type { ServiceContext } from "../services/context.ts";
 import type { Service } from "../services/service.ts";
-import { type ServedKeypair, TlsAcceptor } from "../tls/acceptor.ts";
+import { type AcceptorOwner, type ServedKeypair, TlsAcceptor } from "../tls/acceptor.ts";
 
-/** One socket of the config in this shard: the descriptor that the supervisor bound, and what serves its connections. */
-export class ShardSocket {
+/** A step on the way from the listener to the server. */
+type Entry = (socket: Socket, peer: Peer | null) => void;
+
+/**
+ * One socket of the config in this shard: the descriptor that the supervisor bound, and what its connections pass, each
+ * step only where the config asks for it: TLS, then the server of their protocol.
+ */
+export class ShardSocket implements AcceptorOwner {
   readonly name: string;
   readonly #fd: number;
   readonly #address: string;
-  readonly #server: HttpServer;
+  readonly #server: ConnectionServer;
   readonly #listener: Listener;
   readonly #tls: TlsAcceptor | null;
+  /** In the order in which connections pass them. */
+  readonly #stages: Stage[] = [];
 
   constructor(
     name: string,
@@ -26,12 +40,16 @@ export class ShardSocket {
     this.name = name;
     this.#fd = fd;
     this.#address = config.address;
-    this.#server = new HttpServer(name, config.http, service, context);
+    const server = new HttpServer(name, config.http, service, context);
+    this.#server = server;
+    let entry: Entry = (socket, peer) => server.accept(socket, peer);
     const tls = this.#secure(config, context, ticketKeys);
     this.#tls = tls;
-    this.#listener = new Listener(
-      tls === null ? (socket) => this.#server.accept(socket) : (socket) => tls.accept(socket),
-    );
+    if (tls !== null) {
+      this.#stages.unshift(tls);
+      entry = (socket, peer) => tls.accept(socket, peer);
+    }
+    this.#listener = new Listener((socket) => entry(socket, null));
     context.metrics.gauges.gauge(
       metricKey("sluice_socket_connections", { socket: name }),
       () => this.#server.connections,
@@ -53,8 +71,9 @@ export class ShardSocket {
    */
   async drain(graceMs: number): Promise<void> {
     this.#listener.close();
-    await Promise.all([this.#tls?.drain(graceMs), this.#drainServer(graceMs)]);
-    // A handshake may have come to its end when no other connection was left.
+    const stages = this.#drainStages(graceMs);
+    await Promise.all([stages, this.#drainServer(graceMs)]);
+    // A connection may have come through the last stage when no other was left.
     if (this.#server.connections > 0) await this.#drainServer(graceMs);
   }
 
@@ -67,21 +86,35 @@ export class ShardSocket {
     this.#tls?.useTicketKeys(keys);
   }
 
+  get protocols(): readonly string[] {
+    return this.#server.protocols;
+  }
+
+  /** A connection counts from the moment that it is accepted, wherever it stands. */
+  full(): boolean {
+    let pending = 0;
+    for (const stage of this.#stages) pending += stage.pending;
+    return this.#server.full(pending);
+  }
+
+  onSecure(socket: TLSSocket, facts: TlsFacts, peer: Peer | null): void {
+    this.#server.onSecure(socket, facts, peer);
+  }
+
   #secure(config: SocketConfig, context: ServiceContext, ticketKeys: Uint8Array): TlsAcceptor | null {
     if (config.tls === undefined) return null;
     const { log, metrics } = context;
     try {
-      return new TlsAcceptor(
-        this.name,
-        config.tls,
-        ticketKeys,
-        { log, gauges: metrics.gauges },
-        this.#server,
-      );
+      return new TlsAcceptor(this.name, config.tls, ticketKeys, { log, gauges: metrics.gauges }, this);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new Error(`cannot use TLS (socket "${this.name}"): ${reason}`, { cause: error });
     }
+  }
+
+  /** What leaves one stage may enter the next, so each is drained when those before it are. */
+  async #drainStages(graceMs: number): Promise<void> {
+    for (const stage of this.#stages) await stage.drain(graceMs);
   }
 
   #drainServer(graceMs: number): Promise<void> {

@@ -2,8 +2,10 @@ import { createHash, type X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import type { SecureContext, SecureContextOptions, Server, TLSSocket, TlsOptions } from "node:tls";
 import type { SocketTlsConfig } from "../config/schema/tls.ts";
-import type { TlsFacts } from "../http/exchange.ts";
 import { loadTls } from "../net/connect.ts";
+import type { ConnectionServer } from "../net/connection-server.ts";
+import type { Stage } from "../net/opening-stage.ts";
+import type { Peer } from "../net/peer.ts";
 import type { Logger } from "../observability/log.ts";
 import { metricKey } from "../observability/metric-key.ts";
 import type { Gauges } from "../observability/traffic.ts";
@@ -22,11 +24,7 @@ export interface ServedKeypair {
 }
 
 /** Takes what comes out of handshakes. */
-export interface AcceptorOwner {
-  /** One connection more would be too many. @param pending handshakes that go on */
-  full(pending: number): boolean;
-  onSecure(socket: TLSSocket, facts: TlsFacts): void;
-}
+export type AcceptorOwner = Pick<ConnectionServer, "protocols" | "full" | "onSecure">;
 
 /** What an acceptor needs of its shard. */
 export interface AcceptorContext {
@@ -47,13 +45,14 @@ const NEVER = 2 ** 31 - 1;
  * The TLS of one socket: it takes accepted connections, and hands those over that have come through the handshake. What
  * fails is closed, counted and told in the log at `debug`, since every scanner on the internet fails.
  */
-export class TlsAcceptor {
+export class TlsAcceptor implements Stage {
   readonly #name: string;
   readonly #config: SocketTlsConfig;
   readonly #context: AcceptorContext;
   readonly #owner: AcceptorOwner;
   readonly #server: Server;
-  readonly #pending: Set<Socket> = new Set();
+  /** Connections in their handshake, with what is told of them. */
+  readonly #pending: Map<Socket, Peer | null> = new Map();
   #names: ServerNames<SecureContext> = new ServerNames();
   #staples: Staple[] = [];
   #idle: (() => void) | null = null;
@@ -89,14 +88,14 @@ export class TlsAcceptor {
     return this.#pending.size;
   }
 
-  /** Begins a handshake on a connection from a `Listener`. */
-  accept(socket: Socket): void {
+  /** Begins a handshake on a connection from a `Listener`, some of which may have been read and put back. */
+  accept(socket: Socket, peer: Peer | null = null): void {
     if (this.#owner.full(this.#pending.size)) {
       this.#count("busy");
       socket.destroy();
       return;
     }
-    this.#pending.add(socket);
+    this.#pending.set(socket, peer);
     socket.once("close", () => this.#closed(socket));
     this.#server.emit("connection", socket);
   }
@@ -143,13 +142,14 @@ export class TlsAcceptor {
 
   /** Ends all handshakes. Idempotent. */
   close(): void {
-    for (const socket of [...this.#pending]) socket.destroy();
+    for (const socket of [...this.#pending.keys()]) socket.destroy();
   }
 
   #options(ticketKeys: Uint8Array): TlsOptions {
     const { clientCertificates, handshakeTimeout } = this.#config;
+    const { protocols } = this.#owner;
     return {
-      ALPNProtocols: ["http/1.1"],
+      ...(protocols.length > 0 ? { ALPNProtocols: [...protocols] } : {}),
       SNICallback: (name, done) => done(null, this.#names.find(name)),
       ticketKeys: Buffer.from(ticketKeys),
       handshakeTimeout: handshakeTimeout > 0 ? handshakeTimeout : NEVER,
@@ -190,7 +190,7 @@ export class TlsAcceptor {
     const resumed = socket.isSessionReused() ? "yes" : "no";
     const labels = { socket: this.#name, version: facts.version, resumed };
     this.#context.gauges.add(metricKey("sluice_tls_handshakes_total", labels));
-    this.#owner.onSecure(socket, facts);
+    this.#owner.onSecure(socket, facts, raw === null ? null : (this.#pending.get(raw) ?? null));
     if (raw !== null) this.#settled(raw);
   }
 

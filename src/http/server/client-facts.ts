@@ -1,5 +1,17 @@
 import type { Socket } from "node:net";
+import { localAddressOf, type Peer, remoteAddressOf } from "../../net/peer.ts";
 import type { ClientFacts, TlsFacts } from "../exchange.ts";
+
+/** What is known of a connection beside its socket. */
+export interface Origin {
+  /** Null on a connection without it. */
+  readonly tls: TlsFacts | null;
+  /** What a proxy in front tells in place of the socket. */
+  readonly peer: Peer | null;
+}
+
+/** Most connections: the socket tells all. */
+export const plainOrigin: Origin = { tls: null, peer: null };
 
 /** Who is at the other end of a connection; one object serves all exchanges of the connection. */
 export class ClientIdentity implements ClientFacts {
@@ -11,15 +23,26 @@ export class ClientIdentity implements ClientFacts {
   httpVersion = "HTTP/1.1";
   host = "";
   readonly hops = "";
+  readonly #socket: Socket;
+  readonly #peer: Peer | null;
 
   /** @param name of the socket in the config. */
-  constructor(socket: Socket, name: string, tls: TlsFacts | null) {
-    const address = socket.remoteAddress ?? "";
-    // A dual-stack listener shows IPv4 clients as mapped addresses (RFC 4291 §2.5.5.2).
-    this.address = address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
-    this.port = socket.remotePort ?? 0;
+  constructor(socket: Socket, name: string, { tls, peer }: Origin) {
+    this.address = peer === null ? remoteAddressOf(socket) : peer.address;
+    this.port = peer === null ? (socket.remotePort ?? 0) : peer.port;
+    this.#socket = socket;
+    this.#peer = peer;
     this.socket = name;
     this.secure = tls !== null;
     this.tls = tls;
+  }
+
+  // A call into the system, which few need.
+  get localAddress(): string {
+    return this.#peer === null ? localAddressOf(this.#socket) : this.#peer.localAddress;
+  }
+
+  get localPort(): number {
+    return this.#peer === null ? (this.#socket.localPort ?? 0) : this.#peer.localPort;
   }
 }

@@ -3,11 +3,11 @@ import { MessagePump, type PumpOwner } from "../../net/message-pump.ts";
 import { join, TransportStream } from "../../net/stream.ts";
 import type { TimerOwner } from "../../net/timer-wheel.ts";
 import type { Transport, TransportOwner } from "../../net/transport.ts";
-import type { ByteStream, TlsFacts } from "../exchange.ts";
+import type { ByteStream } from "../exchange.ts";
 import { END } from "../http1/events.ts";
 import { RequestParser } from "../http1/request-parser.ts";
 import { BodyClock } from "./body-clock.ts";
-import { ClientIdentity } from "./client-facts.ts";
+import { ClientIdentity, type Origin } from "./client-facts.ts";
 import { ConnectTunnel } from "./connect-tunnel.ts";
 import { ConnectionClock } from "./connection-clock.ts";
 import { DownstreamExchange } from "./downstream-exchange.ts";
@@ -60,14 +60,13 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
   #headBegun = false;
   #probes = 0;
 
-  /** @param tls null on a connection without it */
-  constructor(server: HttpServer, open: (owner: TransportOwner) => Transport, tls: TlsFacts | null) {
+  constructor(server: HttpServer, open: (owner: TransportOwner) => Transport, origin: Origin) {
     this.server = server;
-    this.#parser = new RequestParser(server.parserLimits, tls === null ? "http" : "https");
+    this.#parser = new RequestParser(server.parserLimits, origin.tls === null ? "http" : "https");
     this.#pump = new MessagePump(this, this.#parser);
     this.#clock = new ConnectionClock(server.wheel, this);
     this.transport = open(this);
-    this.#client = new ClientIdentity(this.transport.socket, server.name, tls);
+    this.#client = new ClientIdentity(this.transport.socket, server.name, origin);
     this.#headBegun = true;
     this.#clock.awaitFor(server.config.timeouts.head);
   }

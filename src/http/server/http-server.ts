@@ -3,8 +3,10 @@ import type { TLSSocket } from "node:tls";
 import type { SocketConfig } from "../../config/schema/socket.ts";
 import { newErrorId } from "../../errors/error-id.ts";
 import type { ProxyError } from "../../errors/proxy-error.ts";
+import type { ConnectionServer } from "../../net/connection-server.ts";
+import type { Peer } from "../../net/peer.ts";
 import { TimerWheel } from "../../net/timer-wheel.ts";
-import { Transport } from "../../net/transport.ts";
+import { Transport, type TransportOwner } from "../../net/transport.ts";
 import type { Logger } from "../../observability/log.ts";
 import type { Metrics, Traffic } from "../../observability/traffic.ts";
 import type { Service } from "../../services/service.ts";
@@ -12,6 +14,7 @@ import type { TlsFacts } from "../exchange.ts";
 import { HeaderEditor } from "../header-edits.ts";
 import type { ParserLimits } from "../http1/events.ts";
 import { HttpDate } from "../http1/http-date.ts";
+import { plainOrigin } from "./client-facts.ts";
 import { DownstreamConnection } from "./downstream-connection.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { TrustedProxies } from "./trusted-proxies.ts";
@@ -31,7 +34,8 @@ const targetBytes = 16_384;
  * One socket of the config that speaks HTTP: it takes accepted connections, and hands each request to the service. It
  * listens on nothing itself.
  */
-export class HttpServer {
+export class HttpServer implements ConnectionServer {
+  readonly protocols: readonly string[] = ["http/1.1"];
   readonly name: string;
   readonly config: SocketConfig["http"];
   readonly service: Service;
@@ -79,23 +83,30 @@ export class HttpServer {
   /**
    * Serves a connection from a `Listener`. Above the configured number of connections it is answered 503 and closed at
    * once: a connection left in the queue would look like a server that hangs, to clients and health checks alike.
+   *
+   * @param peer what a proxy in front tells in place of the socket
    */
-  accept(socket: net.Socket): void {
+  accept(socket: net.Socket, peer: Peer | null = null): void {
     if (this.#connections.size >= this.config.limits.connections) {
       this.#turnAway(socket);
       return;
     }
-    this.#connections.add(new DownstreamConnection(this, (owner) => Transport.accepted(owner, socket), null));
+    const open = (owner: TransportOwner): Transport => Transport.accepted(owner, socket);
+    const origin = peer === null ? plainOrigin : { tls: null, peer };
+    const connection = new DownstreamConnection(this, open, origin);
+    this.#connections.add(connection);
+    if (this.draining) connection.drain(this.#graceMs);
   }
 
-  /** One connection more would be too many. @param pending connections that are not handed over yet */
+  /** See `ConnectionServer`. */
   full(pending: number): boolean {
     return this.#connections.size + pending >= this.config.limits.connections;
   }
 
   /** Serves a connection that has come through its handshake. */
-  onSecure(socket: TLSSocket, facts: TlsFacts): void {
-    const connection = new DownstreamConnection(this, (owner) => Transport.wrap(owner, socket), facts);
+  onSecure(socket: TLSSocket, facts: TlsFacts, peer: Peer | null = null): void {
+    const open = (owner: TransportOwner): Transport => Transport.wrap(owner, socket);
+    const connection = new DownstreamConnection(this, open, { tls: facts, peer });
     this.#connections.add(connection);
     if (this.draining) connection.drain(this.#graceMs);
   }

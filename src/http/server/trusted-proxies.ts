@@ -20,6 +20,7 @@ class ForwardedClient implements ClientFacts {
   readonly tls: TlsFacts | null;
   readonly host: string;
   readonly hops: string;
+  readonly #peer: ClientFacts;
 
   constructor(
     peer: ClientFacts,
@@ -36,6 +37,15 @@ class ForwardedClient implements ClientFacts {
     this.tls = peer.tls ?? null;
     this.host = host;
     this.hops = hops;
+    this.#peer = peer;
+  }
+
+  get localAddress(): string {
+    return this.#peer.localAddress ?? "";
+  }
+
+  get localPort(): number {
+    return this.#peer.localPort ?? 0;
   }
 }
 
