@@ -101,7 +101,7 @@ export function connectError(error: Error | null, where: string): ProxyError {
   if (code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "EAI_FAIL" || code === "EAI_NODATA") {
     return new ProxyError("upstream_name_unresolved", message, options);
   }
-  if (isTlsCode(code)) return new ProxyError("upstream_tls_failed", message, options);
+  if (isTlsFailure(error)) return new ProxyError("upstream_tls_failed", message, options);
   return new ProxyError("upstream_unreachable", message, options);
 }
 
@@ -112,8 +112,12 @@ function errorCode(error: Error | null): string {
   return typeof first.code === "string" ? first.code : "";
 }
 
-/** OpenSSL's and Node's codes for a handshake or a certificate that failed; the rest are the system's errno names. */
-function isTlsCode(code: string): boolean {
+/**
+ * OpenSSL's and Node's codes for a handshake or a certificate that failed; the rest are the system's errno names. With TLS
+ * 1.3 a server refuses our certificate only after the handshake has come to its end for us (RFC 8446 §4.4.2.4).
+ */
+export function isTlsFailure(error: Error | null): boolean {
+  const code = errorCode(error);
   return (
     code.startsWith("ERR_TLS_") ||
     code.startsWith("ERR_SSL_") ||

@@ -85,7 +85,10 @@ export class Transport {
     this.socket = socket;
     if (owned) socket.on("data", (bytes: Buffer) => this.#take(bytes));
     socket.on("drain", () => this.#onDrain());
-    socket.on("end", () => this.owner.onEnd());
+    socket.on("end", () => {
+      // TLS ends after an error too; `onClose` tells why.
+      if (this.#error === null) this.owner.onEnd();
+    });
     socket.on("error", (error) => {
       this.#error = error;
     });

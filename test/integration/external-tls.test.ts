@@ -3,35 +3,8 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import tls, { type TLSSocket } from "node:tls";
-import forge from "node-forge";
+import { identity } from "../support/identity.ts";
 import { TestProxy } from "./http-harness.ts";
-
-interface Identity {
-  readonly certificate: string;
-  readonly key: string;
-}
-
-/** A certificate that signs itself, for the names given. */
-function identity(names: string[]): Identity {
-  const keys = forge.pki.rsa.generateKeyPair(2048);
-  const certificate = forge.pki.createCertificate();
-  certificate.publicKey = keys.publicKey;
-  certificate.serialNumber = "01";
-  certificate.validity.notBefore = new Date(Date.now() - 86_400_000);
-  certificate.validity.notAfter = new Date(Date.now() + 86_400_000);
-  const subject = [{ name: "commonName", value: names[0] ?? "" }];
-  certificate.setSubject(subject);
-  certificate.setIssuer(subject);
-  certificate.setExtensions([
-    { name: "basicConstraints", cA: true },
-    { name: "subjectAltName", altNames: names.map((value) => ({ type: 2, value })) },
-  ]);
-  certificate.sign(keys.privateKey, forge.md.sha256.create());
-  return {
-    certificate: forge.pki.certificateToPem(certificate),
-    key: forge.pki.privateKeyToPem(keys.privateKey),
-  };
-}
 
 const server = identity(["app.internal"]);
 const client = identity(["sluice"]);
@@ -88,7 +61,12 @@ test("a certificate that nobody trusts, or for another name, is a 502", async (t
 test("a keypair is shown to an upstream that asks for one", async (t) => {
   const address = await origin(t, { requestCert: true, ca: [client.certificate], rejectUnauthorized: true });
   const settings = { trust: [server.certificate], certificateHost: "app.internal" };
-  const proxy = await TestProxy.start(t, { external: { address, tls: { ...settings, keypair: client } } });
+  const proxy = await TestProxy.start(t, {
+    external: {
+      address,
+      tls: { ...settings, keypair: { certificate: client.certificate, key: client.key } },
+    },
+  });
   const raw = await proxy.dial(t);
   raw.send(request);
   await raw.got("sluice");

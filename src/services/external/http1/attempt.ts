@@ -3,6 +3,7 @@ import type { BodySink, BodySource } from "../../../http/body.ts";
 import type { HeaderBlock } from "../../../http/header-block.ts";
 import { requestHead } from "../../../http/http1/writer.ts";
 import { type ResponseHead, responseIsBodiless } from "../../../http/message.ts";
+import { isTlsFailure } from "../../../net/connect.ts";
 import type { Transport } from "../../../net/transport.ts";
 import type { Attempt, AttemptOwner } from "../attempt.ts";
 import type { Endpoint } from "../endpoint.ts";
@@ -225,7 +226,11 @@ export class Http1Attempt implements Attempt, SenderOwner, BodySource {
       return;
     }
     const reason = cause === null ? "the upstream closed the connection" : cause.message;
-    const code = this.#answered ? "upstream_truncated" : "upstream_reset";
+    const code = this.#answered
+      ? "upstream_truncated"
+      : isTlsFailure(cause)
+        ? "upstream_tls_failed"
+        : "upstream_reset";
     const message = `cannot get a whole response from ${this.#endpoint.where}: ${reason}`;
     this.fail(new ProxyError(code, message, { cause: cause ?? undefined }));
   }
