@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type HeaderBlock, validName } from "../header-block.ts";
 import type { RequestHead } from "../message.ts";
-import { type Deflate, type ExtensionParameters, extension, PerMessageDeflate } from "./framing.ts";
+import { type Deflate, type ExtensionParameters, loadFraming } from "./framing.ts";
 
 const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const name = "permessage-deflate";
@@ -68,6 +68,7 @@ export function negotiate(
   const lines = headers.getAll("sec-websocket-extensions");
   if (lines.length === 0) return none;
   try {
+    const { extension, PerMessageDeflate } = loadFraming();
     const offers = extension.parse(lines.join(","))[name];
     const fitting = offers?.filter(
       ({ server_max_window_bits: bits }) => Number((bits as unknown[])?.[0]) !== 8,
@@ -131,6 +132,7 @@ export function checkAnswer(
 
 function openedDeflate(request: HeaderBlock, extensions: string, maxPayload: number): Deflate | string {
   try {
+    const { extension, PerMessageDeflate } = loadFraming();
     const offers = extension.parse(request.getAll("sec-websocket-extensions").join(","));
     const answered = extension.parse(extensions);
     const names = Object.keys(answered);

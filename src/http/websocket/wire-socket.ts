@@ -8,8 +8,7 @@ import {
   type FrameError,
   type FrameReader,
   type FrameWriter,
-  Sender,
-  StrictReader,
+  loadFraming,
 } from "./framing.ts";
 import { mayCompress } from "./handshake.ts";
 import { ABNORMAL, type Message, MessageEnd, NO_CODE } from "./message-end.ts";
@@ -302,7 +301,8 @@ export class WireSocket extends MessageEnd implements ByteStream, StreamSink, Wi
   };
 
   #makeReader(): FrameReader {
-    const reader: FrameReader = new StrictReader({
+    const { Reader } = loadFraming();
+    const reader: FrameReader = new Reader({
       isServer: this.#isServer,
       extensions: this.#extensions,
       maxPayload: this.#settings.maxMessageBytes,
@@ -372,13 +372,16 @@ export class WireSocket extends MessageEnd implements ByteStream, StreamSink, Wi
   // --- writing
 
   #write(): FrameWriter {
-    this.#writer ??= new Sender(this.#output, this.#extensions);
+    if (this.#writer === null) {
+      const { Sender } = loadFraming();
+      this.#writer = new Sender(this.#output, this.#extensions);
+    }
     return this.#writer;
   }
 
   /** Control frames may stand between messages, which are one frame each; they need not wait for compression. */
   #control(opcode: number, data: Buffer): void {
-    const frame = Sender.frame(data, {
+    const frame = loadFraming().Sender.frame(data, {
       opcode,
       fin: true,
       mask: !this.#isServer,
