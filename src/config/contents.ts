@@ -71,6 +71,7 @@ export class Contents {
       if (files !== null) this.certificates.push(files);
     }
     this.#authorities(child(child(tls, "clientCertificates"), "trust"));
+    this.#keypair(child(child(node, "intercept"), "authority"));
     const ciphers = textAt(tls, "ciphers");
     if (ciphers !== null) this.#ciphers(ciphers);
   }

@@ -27,8 +27,11 @@ const kinds = {
   /** After 101, so no status ever goes out. */
   websocket_failed: { status: 0, source: "downstream", retry: false },
   connect_target_invalid: { status: 400, source: "downstream", retry: false },
+  proxy_auth_required: { status: 407, source: "downstream", retry: false },
+  request_misdirected: { status: 421, source: "downstream", retry: false },
 
   address_denied: { status: 403, source: "config", retry: false },
+  destination_denied: { status: 403, source: "config", retry: false },
   route_missing: { status: 404, source: "config", retry: false },
   service_loop: { status: 508, source: "config", retry: false },
   connect_refused: { status: 403, source: "worker", retry: false },
@@ -39,6 +42,7 @@ const kinds = {
   upstream_unreachable: { status: 502, source: "upstream", retry: true },
   upstream_connect_timeout: { status: 504, source: "upstream", retry: true },
   upstream_tls_failed: { status: 502, source: "upstream", retry: false },
+  upstream_proxy_failed: { status: 502, source: "upstream", retry: false },
   upstream_busy: { status: 503, source: "upstream", retry: true },
   upstream_head_timeout: { status: 504, source: "upstream", retry: false },
   upstream_idle_timeout: { status: 504, source: "upstream", retry: false },
@@ -79,16 +83,23 @@ export class ProxyError extends Error {
   id = "";
   /** Extra facts for the log; never secrets. */
   readonly details: Readonly<Record<string, string | number>> | null;
+  /** A header that the answer to the client must have besides, such as a challenge; null for most. */
+  readonly field: readonly [name: string, value: string] | null;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { cause?: unknown; details?: Readonly<Record<string, string | number>> } = {},
+    options: {
+      cause?: unknown;
+      details?: Readonly<Record<string, string | number>>;
+      field?: readonly [name: string, value: string];
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "ProxyError";
     this.code = code;
     this.details = options.details ?? null;
+    this.field = options.field ?? null;
   }
 
   get status(): number {

@@ -50,6 +50,8 @@ export interface ByteStream {
   readonly writable: StreamSink;
   /** Certificates (PEM) that whoever opened it trusts in place of the system's, for TLS that is started on it. */
   readonly trust?: readonly string[];
+  /** Whoever opened it keeps time limits of its own: the one for streams on which nothing moves is not for it. */
+  readonly isTimed?: boolean;
 }
 
 /** What a service leaves with an exchange so that it hears of its early end. */

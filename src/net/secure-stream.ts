@@ -84,7 +84,7 @@ export class SecureStream implements TimerOwner {
 }
 
 /** A stream of bytes as Node's TLS takes it. */
-class StreamDuplex extends Duplex {
+export class StreamDuplex extends Duplex {
   readonly #stream: ByteStream;
   #written: (() => void) | null = null;
   #isEnded = false;

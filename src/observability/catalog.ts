@@ -102,6 +102,18 @@ export const catalog: readonly MetricEntry[] = [
     help: "TLS handshakes in progress",
   },
   {
+    name: "sluice_intercept_handshakes_total",
+    type: "counter",
+    labels: ["socket", "version"],
+    help: "TLS handshakes in intercepted tunnels that came to their end",
+  },
+  {
+    name: "sluice_intercept_failures_total",
+    type: "counter",
+    labels: ["socket", "reason"],
+    help: "Intercepted tunnels that came to nothing; reason is refused (the client does not accept the certificate), name, timeout, closed, protocol or not_tls",
+  },
+  {
     name: "sluice_isolate_cold_starts_total",
     type: "counter",
     labels: ["worker"],

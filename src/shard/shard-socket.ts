@@ -10,6 +10,7 @@ import type { Peer } from "../net/peer.ts";
 import { metricKey } from "../observability/metric-key.ts";
 import type { ServiceContext } from "../services/context.ts";
 import type { Service } from "../services/service.ts";
+import { ForwardFront } from "../services/forward/forward-front.ts";
 import { type AcceptorOwner, type ServedKeypair, TlsAcceptor } from "../tls/acceptor.ts";
 
 /** A step on the way from the listener to the server. */
@@ -23,6 +24,7 @@ export class ShardSocket implements AcceptorOwner {
   readonly name: string;
   readonly #fd: number;
   readonly #address: string;
+  readonly #front: ForwardFront;
   readonly #server: ConnectionServer;
   readonly #listener: Listener;
   readonly #tls: TlsAcceptor | null;
@@ -40,7 +42,8 @@ export class ShardSocket implements AcceptorOwner {
     this.name = name;
     this.#fd = fd;
     this.#address = config.address;
-    const server = new HttpServer(name, config.http, service, context);
+    this.#front = new ForwardFront(name, config, service, context);
+    const server = new HttpServer(name, config.http, this.#front.service, context);
     this.#server = server;
     let entry: Entry = (socket, peer) => server.accept(socket, peer);
     const tls = this.#secure(config, context, ticketKeys);
@@ -72,7 +75,7 @@ export class ShardSocket implements AcceptorOwner {
   async drain(graceMs: number): Promise<void> {
     this.#listener.close();
     const stages = this.#drainStages(graceMs);
-    await Promise.all([stages, this.#drainServer(graceMs)]);
+    await Promise.all([stages, this.#front.drain(graceMs), this.#drainServer(graceMs)]);
     // A connection may have come through the last stage when no other was left.
     if (this.#server.connections > 0) await this.#drainServer(graceMs);
   }

@@ -9,6 +9,7 @@ import {
   httpStyle,
   size,
 } from "./common.ts";
+import { checkForward, destinations, intercept } from "./forward.ts";
 import { socketTls } from "./tls.ts";
 
 export const socketTimeouts = z
@@ -145,7 +146,10 @@ export const socket = z
     service: designator.meta({ description: "Who answers the requests that arrive.", examples: ["gateway"] }),
     http: socketHttp.prefault({}),
     tls: socketTls.optional(),
+    destinations: destinations.optional(),
+    intercept: intercept.optional(),
   })
+  .superRefine(checkForward)
   .meta({
     id: "Socket",
     title: "Socket",

@@ -42,6 +42,8 @@ export interface ErrorWriting {
   readonly minor?: 0 | 1;
   /** Seconds for Retry-After. */
   readonly retryAfter?: number;
+  /** A header that goes with the status, such as a challenge; it must be valid. */
+  readonly field?: readonly [name: string, value: string] | null;
 }
 
 /**
@@ -117,6 +119,9 @@ export function errorResponse(status: number, id: string, writing: ErrorWriting 
   else if (writing.minor === 0) text += "Connection: keep-alive\r\n";
   text += "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n";
   if (writing.retryAfter !== undefined) text += `Retry-After: ${writing.retryAfter}\r\n`;
+  if (writing.field !== undefined && writing.field !== null) {
+    text += `${writing.field[0]}: ${writing.field[1]}\r\n`;
+  }
   if (writing.date !== undefined && writing.date !== "") text += `Date: ${writing.date}\r\n`;
   return writing.head === true ? `${text}\r\n` : `${text}\r\n${body}`;
 }

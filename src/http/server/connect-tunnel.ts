@@ -31,6 +31,10 @@ export class ConnectTunnel implements Tunnel {
     this.#exchange = exchange;
   }
 
+  get authorization(): string | null {
+    return this.#exchange.request.headers.get("proxy-authorization");
+  }
+
   accept(stream: ByteStream): void {
     if (this.#settled) {
       const error = this.#exchange.error;

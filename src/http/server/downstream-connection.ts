@@ -249,7 +249,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
     this.#tunnel = null;
     this.#clock.stop();
     const first = transport.own(this.#parser.takeRest());
-    const own = new TransportStream(transport, server.wheel, server.config.timeouts.idle, first);
+    const own = new TransportStream(transport, server.wheel, server.tunnelIdle(stream), first);
     own.closed = () => {
       ended(own.written);
       this.onClose(null);

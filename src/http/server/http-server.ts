@@ -10,7 +10,7 @@ import { Transport, type TransportOwner } from "../../net/transport.ts";
 import type { Logger } from "../../observability/log.ts";
 import type { Metrics, Traffic } from "../../observability/traffic.ts";
 import type { Service } from "../../services/service.ts";
-import type { TlsFacts } from "../exchange.ts";
+import type { ByteStream, TlsFacts } from "../exchange.ts";
 import { HeaderEditor } from "../header-edits.ts";
 import type { ParserLimits } from "../http1/events.ts";
 import { HttpDate } from "../http1/http-date.ts";
@@ -27,6 +27,14 @@ export interface ServerContext {
   now(): number;
 }
 
+/**
+ * How a server speaks HTTP: as a socket's config says. `intercepted` is the inside of a tunnel, where requests name a
+ * path as with `host`, and tell nothing of themselves that is not the client's own.
+ */
+export type ServerConfig = Omit<SocketConfig["http"], "style"> & {
+  readonly style: SocketConfig["http"]["style"] | "intercepted";
+};
+
 /** The longest request target, in bytes; RFC 9112 §3 asks for at least 8,000. */
 const targetBytes = 16_384;
 
@@ -37,7 +45,7 @@ const targetBytes = 16_384;
 export class HttpServer implements ConnectionServer {
   readonly protocols: readonly string[] = ["http/1.1"];
   readonly name: string;
-  readonly config: SocketConfig["http"];
+  readonly config: ServerConfig;
   readonly service: Service;
   readonly log: Logger;
   readonly traffic: Traffic;
@@ -57,7 +65,7 @@ export class HttpServer implements ConnectionServer {
   #graceMs = 0;
 
   /** @throws TypeError when the configured header edits cannot be written. */
-  constructor(name: string, config: SocketConfig["http"], service: Service, context: ServerContext) {
+  constructor(name: string, config: ServerConfig, service: Service, context: ServerContext) {
     this.name = name;
     this.config = config;
     this.service = service;
@@ -109,6 +117,11 @@ export class HttpServer implements ConnectionServer {
     const connection = new DownstreamConnection(this, open, { tls: facts, peer });
     this.#connections.add(connection);
     if (this.draining) connection.drain(this.#graceMs);
+  }
+
+  /** Milliseconds without a byte after which a tunnel to `stream` is closed; 0 is never. */
+  tunnelIdle(stream: ByteStream): number {
+    return stream.isTimed === true ? 0 : this.config.timeouts.idle;
   }
 
   /** A connection is closed. */

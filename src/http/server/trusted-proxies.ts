@@ -60,7 +60,7 @@ export class TrustedProxies {
   readonly #protoHeader: string | undefined;
 
   /** @throws Error for a range that is none; the config is checked before */
-  constructor(config: SocketConfig["http"]) {
+  constructor(config: Omit<SocketConfig["http"], "style">) {
     this.#ranges = config.trustedProxies.map((text) =>
       text.includes("/") ? parseRange(text) : new AddressRange(parseIp(text) ?? noAddress(text), 128),
     );
