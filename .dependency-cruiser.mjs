@@ -20,6 +20,7 @@ const layers = {
   "http/server": ["errors/", http, "net/", "observability/"],
   isolate: ["errors/", "wire/", http, "net/", "storage/", "observability/", "paths"],
   services: ["errors/", "wire/", http, "net/", "tls/", "storage/", "isolate/", "bindings/", "observability/"],
+  forward: ["errors/", http, "http/server/", "net/", "tls/", "services/", "observability/"],
   config: ["errors/", "net/(address|cidr|password|private-names)", "paths"],
   shard: ["(?!supervisor/|cli/|config/|runtime/|main)"],
   supervisor: ["(?!cli/|runtime/|main)"],

@@ -58,6 +58,9 @@ export class Contents {
       case "external":
         this.#tls(child(service.body.node, "tls"));
         break;
+      case "network":
+        this.#authorities(child(service.body.node, "trust"));
+        break;
     }
   }
 
@@ -72,6 +75,7 @@ export class Contents {
     }
     this.#authorities(child(child(tls, "clientCertificates"), "trust"));
     this.#keypair(child(child(node, "intercept"), "authority"));
+    this.fillUsers(child(node, "proxyAuth"));
     const ciphers = textAt(tls, "ciphers");
     if (ciphers !== null) this.#ciphers(ciphers);
   }

@@ -3,6 +3,7 @@ import { checkAddresses } from "./addresses.ts";
 import type { CertificateFiles } from "./certificates.ts";
 import { Contents } from "./contents.ts";
 import { type Diagnostic, Report } from "./diagnostic.ts";
+import { checkForwardProxy } from "./forward-proxies.ts";
 import { type ConfigHost, machine } from "./host.ts";
 import { findServices, type NamedService } from "./kinds.ts";
 import { checkMiddlewares, middlewareSteps } from "./middleware.ts";
@@ -56,7 +57,10 @@ export function loadConfig(
     if (service.kind === "network") checkNetwork(service, report);
     if (service.kind === "router") checkRouter(service, report);
   }
-  for (const socket of entries(child(root, "sockets"))) contents.fillSocket(socket);
+  for (const socket of entries(child(root, "sockets"))) {
+    contents.fillSocket(socket);
+    checkForwardProxy(socket, report);
+  }
   for (const step of middlewareSteps(services, entries(child(root, "services")))) {
     contents.fillUsers(child(step, "basicAuth"));
   }

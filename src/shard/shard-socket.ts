@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { SocketConfig } from "../config/schema/socket.ts";
+import { ForwardFront } from "../forward/forward-front.ts";
 import type { TlsFacts } from "../http/exchange.ts";
 import { HttpServer } from "../http/server/http-server.ts";
 import type { ConnectionServer } from "../net/connection-server.ts";
@@ -10,7 +11,6 @@ import type { Peer } from "../net/peer.ts";
 import { metricKey } from "../observability/metric-key.ts";
 import type { ServiceContext } from "../services/context.ts";
 import type { Service } from "../services/service.ts";
-import { ForwardFront } from "../services/forward/forward-front.ts";
 import { type AcceptorOwner, type ServedKeypair, TlsAcceptor } from "../tls/acceptor.ts";
 
 /** A step on the way from the listener to the server. */

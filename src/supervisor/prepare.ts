@@ -45,6 +45,7 @@ export async function prepareRevision(source: ConfigSource): Promise<Prepared> {
   if (config === null || workers.length < bundles.length) return { revision: null, diagnostics, files };
   const shards = config.shards === "auto" ? availableParallelism() : config.shards;
   await addDevelopmentCertificates(config, source.env);
+  await addInterceptionAuthority(config, source.env);
   const { certificates, userFiles } = loaded;
   return {
     revision: { config, workers, runtime: script, files, certificates, userFiles, shards },
@@ -65,6 +66,20 @@ async function addDevelopmentCertificates(config: ProxyConfig, env: NodeJS.Proce
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new Error(`cannot make a development certificate: ${reason}`, { cause: error });
+    }
+  }
+}
+
+/** @throws Error when the authority can be neither read nor made */
+async function addInterceptionAuthority(config: ProxyConfig, env: NodeJS.ProcessEnv): Promise<void> {
+  for (const { intercept } of Object.values(config.sockets)) {
+    if (intercept === undefined || intercept.authority !== undefined) continue;
+    const { caDirectory, LocalCa } = await import("../tls/local-ca.ts");
+    try {
+      intercept.authority = LocalCa.open("interception", caDirectory("interception", env)).keypair;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`cannot make an interception authority: ${reason}`, { cause: error });
     }
   }
 }

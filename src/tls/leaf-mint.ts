@@ -1,6 +1,14 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, sign, X509Certificate } from "node:crypto";
+import {
+  createPrivateKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+  X509Certificate,
+} from "node:crypto";
+import { createRequire } from "node:module";
 import type { SecureContext } from "node:tls";
-import forge from "node-forge";
+import type forge from "node-forge";
 import { parseIp } from "../net/cidr.ts";
 import { loadTls } from "../net/connect.ts";
 
@@ -31,9 +39,24 @@ const leafDays = 30;
 
 const subjectKeyId = "2.5.29.14";
 
-const { asn1 } = forge;
-const { UNIVERSAL, CONTEXT_SPECIFIC } = asn1.Class;
-const { BITSTRING, BOOLEAN, INTEGER, NULL, OCTETSTRING, OID, SEQUENCE, SET, UTF8 } = asn1.Type;
+/** It takes a while to load, and shards that intercept nothing do without. */
+const require = createRequire(import.meta.url);
+const loadAsn1 = (): typeof forge.asn1 => (require("node-forge") as typeof forge).asn1;
+
+/** Tags of ASN.1 (X.680 §8.4). */
+const UNIVERSAL = 0x00 as forge.asn1.Class;
+const CONTEXT_SPECIFIC = 0x80 as forge.asn1.Class;
+const BOOLEAN = 1 as forge.asn1.Type;
+const INTEGER = 2 as forge.asn1.Type;
+const BITSTRING = 3 as forge.asn1.Type;
+const OCTETSTRING = 4 as forge.asn1.Type;
+const NULL = 5 as forge.asn1.Type;
+const OID = 6 as forge.asn1.Type;
+const UTF8 = 12 as forge.asn1.Type;
+const SEQUENCE = 16 as forge.asn1.Type;
+const SET = 17 as forge.asn1.Type;
+const UTCTIME = 23 as forge.asn1.Type;
+const GENERALIZEDTIME = 24 as forge.asn1.Type;
 
 /**
  * Certificates in the name of sites, made when somebody asks for one, and kept for the next one who does; the least
@@ -105,7 +128,7 @@ export class LeafMint {
     // Positive, at most 20 octets, and not to be guessed (RFC 5280 §4.1.2.2).
     serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
     const tbs = sequence([
-      asn1.create(CONTEXT_SPECIFIC, 0, true, [primitive(INTEGER, "\x02")]),
+      tagged(CONTEXT_SPECIFIC, 0, true, [primitive(INTEGER, "\x02")]),
       primitive(INTEGER, serial.toString("latin1")),
       algorithm,
       this.#issuer,
@@ -113,11 +136,11 @@ export class LeafMint {
       sequence([time(now - dayMs), time(end)]),
       commonName(name),
       this.#publicKey,
-      asn1.create(CONTEXT_SPECIFIC, 3, true, [sequence(this.#extensions(name))]),
+      tagged(CONTEXT_SPECIFIC, 3, true, [sequence(this.#extensions(name))]),
     ]);
-    const signature = sign("sha256", Buffer.from(asn1.toDer(tbs).getBytes(), "latin1"), this.#signer);
+    const signature = sign("sha256", Buffer.from(loadAsn1().toDer(tbs).getBytes(), "latin1"), this.#signer);
     const whole = sequence([tbs, algorithm, primitive(BITSTRING, `\0${signature.toString("latin1")}`)]);
-    const base64 = Buffer.from(asn1.toDer(whole).getBytes(), "latin1").toString("base64");
+    const base64 = Buffer.from(loadAsn1().toDer(whole).getBytes(), "latin1").toString("base64");
     return `-----BEGIN CERTIFICATE-----\n${base64.replaceAll(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
   }
 
@@ -131,8 +154,8 @@ export class LeafMint {
     const ip = addressBytes(name);
     const altName =
       ip === null
-        ? asn1.create(CONTEXT_SPECIFIC, 2, false, name)
-        : asn1.create(CONTEXT_SPECIFIC, 7, false, ip.toString("latin1"));
+        ? tagged(CONTEXT_SPECIFIC, 2, false, name)
+        : tagged(CONTEXT_SPECIFIC, 7, false, ip.toString("latin1"));
     const all = [
       extension("2.5.29.19", true, sequence([])),
       // digitalSignature: all that a key for ECDSA does in TLS.
@@ -142,7 +165,7 @@ export class LeafMint {
       extension("2.5.29.17", name.length > maxCommonName, sequence([altName])),
     ];
     if (this.#issuerKeyId !== "") {
-      const id = asn1.create(CONTEXT_SPECIFIC, 0, false, this.#issuerKeyId);
+      const id = tagged(CONTEXT_SPECIFIC, 0, false, this.#issuerKeyId);
       all.push(extension("2.5.29.35", false, sequence([id])));
     }
     return all;
@@ -155,7 +178,7 @@ const maxCommonName = 64;
 function commonName(name: string): forge.asn1.Asn1 {
   if (name.length > maxCommonName) return sequence([]);
   const attribute = sequence([oid("2.5.4.3"), primitive(UTF8, name)]);
-  return sequence([asn1.create(UNIVERSAL, SET, true, [attribute])]);
+  return sequence([tagged(UNIVERSAL, SET, true, [attribute])]);
 }
 
 /** The bytes of an address; null for a name. */
@@ -170,32 +193,39 @@ function addressBytes(name: string): Buffer | null {
 /** RFC 5280 §4.1.2.5: UTCTime until 2049. */
 function time(ms: number): forge.asn1.Asn1 {
   const text = new Date(ms).toISOString().replaceAll(/[-:T]|\.\d+/g, "");
-  return text < "2050"
-    ? primitive(asn1.Type.UTCTIME, text.slice(2))
-    : primitive(asn1.Type.GENERALIZEDTIME, text);
+  return text < "2050" ? primitive(UTCTIME, text.slice(2)) : primitive(GENERALIZEDTIME, text);
 }
 
 function extension(id: string, critical: boolean, value: forge.asn1.Asn1): forge.asn1.Asn1 {
-  const bytes = primitive(OCTETSTRING, asn1.toDer(value).getBytes());
+  const bytes = primitive(OCTETSTRING, loadAsn1().toDer(value).getBytes());
   return sequence(critical ? [oid(id), primitive(BOOLEAN, "\xff"), bytes] : [oid(id), bytes]);
 }
 
+function tagged(
+  tagClass: forge.asn1.Class,
+  type: number,
+  isConstructed: boolean,
+  value: string | forge.asn1.Asn1[],
+): forge.asn1.Asn1 {
+  return loadAsn1().create(tagClass, type, isConstructed, value);
+}
+
 function sequence(values: forge.asn1.Asn1[]): forge.asn1.Asn1 {
-  return asn1.create(UNIVERSAL, SEQUENCE, true, values);
+  return tagged(UNIVERSAL, SEQUENCE, true, values);
 }
 
 function primitive(type: forge.asn1.Type, value: string): forge.asn1.Asn1 {
-  return asn1.create(UNIVERSAL, type, false, value);
+  return tagged(UNIVERSAL, type, false, value);
 }
 
 function oid(text: string): forge.asn1.Asn1 {
-  return primitive(OID, asn1.oidToDer(text).getBytes());
+  return primitive(OID, loadAsn1().oidToDer(text).getBytes());
 }
 
 function fromDer(der: Uint8Array): forge.asn1.Asn1 {
   // Bit strings stay as they are; forge would else look for structures in a key's bits.
   const options = { strict: true, parseAllBytes: true, decodeBitStrings: false };
-  return asn1.fromDer(Buffer.from(der).toString("latin1"), options as unknown as boolean);
+  return loadAsn1().fromDer(Buffer.from(der).toString("latin1"), options as unknown as boolean);
 }
 
 function tbsOf(certificate: X509Certificate): forge.asn1.Asn1[] {
@@ -209,7 +239,7 @@ function keyIdOf(fields: readonly forge.asn1.Asn1[]): string {
   const [all] = (list?.value ?? []) as forge.asn1.Asn1[];
   for (const each of (all?.value ?? []) as forge.asn1.Asn1[]) {
     const parts = each.value as forge.asn1.Asn1[];
-    if (asn1.derToOid(String(parts[0]?.value)) !== subjectKeyId) continue;
+    if (loadAsn1().derToOid(String(parts[0]?.value)) !== subjectKeyId) continue;
     return String(fromDer(Buffer.from(String(parts.at(-1)?.value), "latin1")).value);
   }
   return "";

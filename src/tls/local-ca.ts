@@ -87,6 +87,14 @@ export class LocalCa {
     return join(this.#directory, `${this.kind}-ca.crt`);
   }
 
+  /** With its key, for the shards that sign by themselves: those of sockets that intercept. */
+  get keypair(): { readonly certificate: string; readonly key: string } {
+    return {
+      certificate: this.certificate,
+      key: this.#pem.slice(0, this.#pem.indexOf(certificateOf(this.#pem))),
+    };
+  }
+
   /** By which a trust store knows it: no two authorities have the same. */
   get name(): string {
     const { fingerprint256 } = new X509Certificate(this.certificate);

@@ -10,6 +10,8 @@ export interface Issued {
 export interface IssueOptions {
   /** From now; a negative time has expired. */
   readonly days?: number;
+  /** The common name, in place of the first name. */
+  readonly subject?: string;
 }
 
 interface Keys {
@@ -36,18 +38,13 @@ export class Authority {
   }
 
   /** A certificate for these names of hosts; the first is its common name. */
-  issue(names: readonly string[], { days = 7 }: IssueOptions = {}): Issued {
+  issue(names: readonly string[], { days = 7, subject }: IssueOptions = {}): Issued {
     const keys = makeKeys();
-    const certificate = this.#sign(names[0] ?? "", keys.public, days, [
+    const certificate = this.#sign(subject ?? names[0] ?? "", keys.public, days, [
       { name: "basicConstraints", cA: false },
       { name: "keyUsage", digitalSignature: true, keyEncipherment: true, critical: true },
       { name: "extKeyUsage", serverAuth: true, clientAuth: true },
-      {
-        name: "subjectAltName",
-        altNames: names.map((value) =>
-          /^[\d.]+$/.test(value) ? { type: 7, ip: value } : { type: 2, value },
-        ),
-      },
+      ...(names.length === 0 ? [] : [{ name: "subjectAltName", altNames: names.map(altName) }]),
     ]);
     return { certificate, key: keys.key };
   }
@@ -64,6 +61,10 @@ export class Authority {
     made.sign(forge.pki.privateKeyFromPem(this.#keys.key), forge.md.sha256.create());
     return forge.pki.certificateToPem(made);
   }
+}
+
+function altName(value: string): object {
+  return /^[\d.]+$/.test(value) ? { type: 7, ip: value } : { type: 2, value };
 }
 
 function makeKeys(): Keys {

@@ -1,12 +1,14 @@
 import { z } from "zod";
 import { duration } from "./common.ts";
 import { keypair } from "./tls.ts";
+import { userSource } from "./users.ts";
 
 /** A host as rules write it: `example.com`, `*.example.com`, `*`, `[::1]`, each with or without a port. */
 export const hostPattern = z
   .string()
   .refine((value) => !value.includes("/"), {
-    error: "expected a host: ranges of addresses stand in a network's allow and deny, which judge what names resolve to",
+    error:
+      "expected a host: ranges of addresses stand in a network's allow and deny, which judge what names resolve to",
   })
   .refine((value) => value.includes("/") || isPattern(value), {
     error: "expected a host such as example.com, *.example.com or *, with a port if need be",
@@ -64,6 +66,25 @@ export const destinations = z
   });
 export type DestinationsConfig = z.output<typeof destinations>;
 
+export const proxyAuth = z
+  .strictObject({
+    ...userSource,
+    realm: z
+      .string()
+      .regex(/^[\x20-\x7e]{1,100}$/, { error: "expected a name of 1 to 100 ASCII characters" })
+      .default("proxy")
+      .meta({ description: "What the proxy is called where the user is asked.", examples: ["Example Ltd"] }),
+  })
+  .meta({
+    id: "ProxyAuth",
+    title: "Proxy authentication",
+    description:
+      "Asks the clients of a forward proxy for a user and password: 407 without them. They go no further.",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own substitution
+    examples: [{ users: { ada: "${ADA_PASSWORD}" } }],
+  });
+export type ProxyAuthConfig = z.output<typeof proxyAuth>;
+
 export const intercept = z
   .strictObject({
     hosts: z
@@ -98,10 +119,13 @@ export const intercept = z
           "the service.",
         examples: ["tunnel"],
       }),
-    minVersion: z.enum(["TLSv1.2", "TLSv1.3"]).default("TLSv1.2").meta({
-      description: "The oldest version of TLS that clients may speak.",
-      examples: ["TLSv1.3"],
-    }),
+    minVersion: z
+      .enum(["TLSv1.2", "TLSv1.3"])
+      .default("TLSv1.2")
+      .meta({
+        description: "The oldest version of TLS that clients may speak.",
+        examples: ["TLSv1.3"],
+      }),
     handshakeTimeout: duration.prefault("10s").meta({
       description: "How long a client may take for the handshake.",
       examples: ["5s"],
@@ -118,11 +142,16 @@ export type InterceptConfig = z.output<typeof intercept>;
 
 /** Keys of a forward proxy mean nothing on a socket that is none. */
 export function checkForward(
-  socket: { readonly http: { readonly style: string }; readonly destinations?: unknown; readonly intercept?: unknown },
+  socket: {
+    readonly http: { readonly style: string };
+    readonly proxyAuth?: unknown;
+    readonly destinations?: unknown;
+    readonly intercept?: unknown;
+  },
   context: z.RefinementCtx,
 ): void {
   if (socket.http.style === "proxy") return;
-  for (const key of ["destinations", "intercept"] as const) {
+  for (const key of ["proxyAuth", "destinations", "intercept"] as const) {
     if (socket[key] === undefined) continue;
     const message = `expected no ${key} here: it is for forward proxies, with http: { style: proxy }`;
     context.addIssue({ code: "custom", path: [key], message });

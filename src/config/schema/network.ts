@@ -21,6 +21,14 @@ export const network = z
         description: "Addresses that may not be reached although `allow` has them, written in the same way.",
         examples: [["203.0.113.0/24"]],
       }),
+    trust: z
+      .array(text)
+      .optional()
+      .meta({
+        description:
+          "PEM files of the authorities that may vouch for servers; they replace the public ones. Without it, the public ones.",
+        examples: [["./ca.pem"]],
+      }),
   })
   .meta({
     id: "Network",

@@ -9,7 +9,7 @@ import {
   httpStyle,
   size,
 } from "./common.ts";
-import { checkForward, destinations, intercept } from "./forward.ts";
+import { checkForward, destinations, intercept, proxyAuth } from "./forward.ts";
 import { socketTls } from "./tls.ts";
 
 export const socketTimeouts = z
@@ -146,6 +146,7 @@ export const socket = z
     service: designator.meta({ description: "Who answers the requests that arrive.", examples: ["gateway"] }),
     http: socketHttp.prefault({}),
     tls: socketTls.optional(),
+    proxyAuth: proxyAuth.optional(),
     destinations: destinations.optional(),
     intercept: intercept.optional(),
   })

@@ -185,7 +185,9 @@ export class Opening implements TimerOwner {
       rejectUnauthorized: true,
       // An IP address is no server name (RFC 6066 §3); the certificate is checked against it either way.
       servername: net.isIP(host) === 0 ? name : "",
-      checkServerIdentity: (_name, certificate) => checkServerIdentity(name, certificate),
+      // Browsers take no name from a certificate's subject any more, which Node.js falls back to (RFC 9525).
+      checkServerIdentity: (_name, certificate) =>
+        certificate.subjectaltname === undefined ? noNames(name) : checkServerIdentity(name, certificate),
       ...(trust.length > 0 ? { ca: [...trust] } : {}),
     });
     this.#use(socket, "secureConnect");
@@ -241,6 +243,14 @@ export class Opening implements TimerOwner {
     this.#settled = true;
     this.#connector.options.wheel.cancel(this.#timer);
   }
+}
+
+function noNames(host: string): NodeJS.ErrnoException {
+  const error: NodeJS.ErrnoException = new Error(
+    `the certificate names no host, so not ${JSON.stringify(host)}`,
+  );
+  error.code = "ERR_TLS_CERT_ALTNAME_INVALID";
+  return error;
 }
 
 function denied(host: string): ProxyError {

@@ -60,6 +60,7 @@ export class NetworkService implements LinkableService, NetworkHost {
   readonly #traffic: Traffic;
   readonly #gauge: string;
   readonly #options: NetworkOptions;
+  readonly #trust: readonly string[];
   #agent: Agent | null = null;
   #closed = false;
 
@@ -71,6 +72,7 @@ export class NetworkService implements LinkableService, NetworkHost {
     options: NetworkOptions = networkDefaults,
   ) {
     this.name = name;
+    this.#trust = config.trust ?? options.trust;
     this.#context = context;
     this.#traffic = context.metrics.traffic("service", name);
     this.wheel = TimerWheel.of(context);
@@ -80,7 +82,7 @@ export class NetworkService implements LinkableService, NetworkHost {
       wheel: this.wheel,
       timeoutMs: options.connectMs,
       maxConnections: options.maxConnections,
-      trust: options.trust,
+      trust: this.#trust,
     });
     this.connector = connector;
     this.#options = options;
@@ -153,7 +155,7 @@ export class NetworkService implements LinkableService, NetworkHost {
   }
 
   connect(tunnel: Tunnel): void {
-    new TunnelOpening(tunnel, this.wheel, this.#options.trust).start(this.connector);
+    new TunnelOpening(tunnel, this.wheel, this.#trust).start(this.connector);
   }
 
   at(): Service {

@@ -1,14 +1,14 @@
 import type { TLSSocket } from "node:tls";
-import { ProxyError } from "../../errors/proxy-error.ts";
-import type { ByteStream } from "../../http/exchange.ts";
-import { parseIp } from "../../net/cidr.ts";
-import { loadTls } from "../../net/connect.ts";
-import { StreamDuplex } from "../../net/secure-stream.ts";
-import { join } from "../../net/stream.ts";
-import { StreamPair } from "../../net/stream-pair.ts";
-import { type TimerOwner, WheelTimer } from "../../net/timer-wheel.ts";
-import { tlsFacts } from "../../tls/client-auth.ts";
-import type { Tunnel } from "../service.ts";
+import { ProxyError } from "../errors/proxy-error.ts";
+import type { ByteStream } from "../http/exchange.ts";
+import { parseIp } from "../net/cidr.ts";
+import { loadTls } from "../net/connect.ts";
+import { StreamDuplex } from "../net/secure-stream.ts";
+import { join } from "../net/stream.ts";
+import { StreamPair } from "../net/stream-pair.ts";
+import { type TimerOwner, WheelTimer } from "../net/timer-wheel.ts";
+import type { Tunnel } from "../services/service.ts";
+import { tlsFacts } from "../tls/client-auth.ts";
 import { InterceptedFacts } from "./intercepted-site.ts";
 import type { InterceptFailure, Interceptor } from "./interceptor.ts";
 

@@ -1,8 +1,8 @@
-import type { DestinationsConfig } from "../../config/schema/forward.ts";
-import { ProxyError } from "../../errors/proxy-error.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { anyPort, HostPattern, splitAuthority } from "../router/host-pattern.ts";
-import type { Service, Tunnel } from "../service.ts";
+import type { DestinationsConfig } from "../config/schema/forward.ts";
+import { ProxyError } from "../errors/proxy-error.ts";
+import type { Exchange } from "../http/exchange.ts";
+import { anyPort, HostPattern, splitAuthority } from "../services/router/host-pattern.ts";
+import type { Service, Tunnel } from "../services/service.ts";
 
 /** Lets through what goes to a host and port that config allows, requests and tunnels alike. */
 export class DestinationGate implements Service {
@@ -62,5 +62,8 @@ export class DestinationGate implements Service {
 }
 
 function denied(where: string): ProxyError {
-  return new ProxyError("destination_denied", `cannot go to ${where}: the socket's destinations do not allow it`);
+  return new ProxyError(
+    "destination_denied",
+    `cannot go to ${where}: the socket's destinations do not allow it`,
+  );
 }

@@ -1,7 +1,7 @@
-import { ProxyError } from "../../errors/proxy-error.ts";
-import type { ClientFacts, Exchange, TlsFacts } from "../../http/exchange.ts";
-import { anyPort, splitAuthority } from "../router/host-pattern.ts";
-import type { Service, Tunnel } from "../service.ts";
+import { ProxyError } from "../errors/proxy-error.ts";
+import type { ClientFacts, Exchange, TlsFacts } from "../http/exchange.ts";
+import { anyPort, splitAuthority } from "../services/router/host-pattern.ts";
+import type { Service, Tunnel } from "../services/service.ts";
 
 /** What is known of a connection inside of a tunnel: its handshake, where the tunnel leads, and who opened it. */
 export class InterceptedFacts implements TlsFacts {

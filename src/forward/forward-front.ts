@@ -1,8 +1,9 @@
-import type { SocketConfig } from "../../config/schema/socket.ts";
-import type { ServiceContext } from "../context.ts";
-import type { Service } from "../service.ts";
+import type { SocketConfig } from "../config/schema/socket.ts";
+import type { ServiceContext } from "../services/context.ts";
+import type { Service } from "../services/service.ts";
 import { DestinationGate } from "./destination-gate.ts";
 import { Interceptor } from "./interceptor.ts";
+import { ProxyLogin } from "./proxy-login.ts";
 
 /** What a forward proxy's socket puts before its service, in the order in which it is passed. */
 export class ForwardFront {
@@ -14,7 +15,7 @@ export class ForwardFront {
    * @throws Error when the interception authority cannot be used
    */
   constructor(name: string, config: SocketConfig, service: Service, context: ServiceContext) {
-    const { destinations, intercept } = config;
+    const { proxyAuth, destinations, intercept } = config;
     let next = service;
     if (intercept !== undefined) {
       const gate = destinations === undefined ? null : new DestinationGate(destinations, service);
@@ -22,6 +23,7 @@ export class ForwardFront {
       next = this.#interceptor;
     }
     if (destinations !== undefined) next = new DestinationGate(destinations, next);
+    if (proxyAuth !== undefined) next = new ProxyLogin(proxyAuth, next, context);
     this.service = next;
   }
 
