@@ -48,6 +48,7 @@ async function status(proxy: RunningSluice, ...args: readonly string[]): Promise
   return stdout;
 }
 
+// biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own substitution
 const auth = 'proxyAuth: { realm: Example, users: { ada: "${SECRET}" } }';
 
 test("proxyAuth lets through who has the right password, and consumes it", async (t) => {
