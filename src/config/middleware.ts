@@ -1,5 +1,6 @@
 import { parseRule } from "../net/cidr.ts";
 import type { Report } from "./diagnostic.ts";
+import { checkJwt } from "./jwt.ts";
 import type { NamedService } from "./kinds.ts";
 import { builtInKinds } from "./schema/middleware.ts";
 import { placeOf } from "./source.ts";
@@ -38,6 +39,8 @@ export function* middlewareReferences(
     if (asText(step) !== null || child(step, "name") !== null) yield step;
     const asked = child(child(step, "forwardAuth"), "service");
     if (asked !== null) yield asked;
+    const keeper = child(child(child(step, "jwt"), "jwks"), "service");
+    if (keeper !== null) yield keeper;
   }
 }
 
@@ -105,6 +108,7 @@ function checkBuiltIn({ key, node, keySpan }: Entry, report: Report): void {
   if (key === "ip") for (const list of ["allow", "deny"]) checkRules(child(node, list), report);
   if (key === "maintenance") checkRules(child(node, "pass"), report);
   if (key === "rateLimit") checkTrait(child(node, "by"), report);
+  if (key === "jwt") checkJwt(node, keySpan, report);
   if (key === "basicAuth") checkUsers(node, keySpan, "basicAuth", report);
 }
 

@@ -78,6 +78,12 @@ export const catalog: readonly MetricEntry[] = [
     help: "Exchanges in progress, by service",
   },
   {
+    name: "sluice_middleware_refusals_total",
+    type: "counter",
+    labels: ["service", "middleware"],
+    help: "Requests and tunnels that a built-in middleware did not let pass, by the service that has it",
+  },
+  {
     name: "sluice_upstream_connections",
     type: "gauge",
     labels: ["service", "state"],

@@ -50,7 +50,7 @@ export class DataPlane {
     }
     for (const [name, { middleware }] of Object.entries(services)) {
       if (middleware === undefined || this.#services.get(name)?.kind === "middleware") continue;
-      this.#chains.set(name, new Chain(middleware, context));
+      this.#chains.set(name, new Chain(name, middleware, context));
     }
     for (const service of this.#services.values()) service.link(this.#resolve);
     for (const chain of this.#chains.values()) chain.link(this.#resolve);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Designator } from "../../services/service.ts";
 import { designator, duration, headerEdits, headerName, json, oneOf, size, text } from "./common.ts";
+import { type JwtConfig, jwt } from "./jwt.ts";
 import { userSource } from "./users.ts";
 
 const addressRules =
@@ -322,6 +323,7 @@ export type ForwardAuthConfig = z.output<typeof forwardAuth>;
 export interface BuiltInConfigs {
   readonly rateLimit: RateLimitConfig;
   readonly basicAuth: BasicAuthConfig;
+  readonly jwt: JwtConfig;
   readonly ip: IpConfig;
   readonly cors: CorsConfig;
   readonly headers: HeadersConfig;
@@ -334,6 +336,7 @@ export interface BuiltInConfigs {
 export const builtInKinds = [
   "rateLimit",
   "basicAuth",
+  "jwt",
   "ip",
   "cors",
   "headers",
@@ -362,6 +365,7 @@ const step = z.strictObject({
   }),
   rateLimit: rateLimit.optional(),
   basicAuth: basicAuth.optional(),
+  jwt: jwt.optional(),
   ip: ip.optional(),
   cors: cors.optional(),
   headers: headers.optional(),

@@ -7,6 +7,7 @@ import type { ServiceContext } from "../context.ts";
 import type { Service, Tunnel } from "../service.ts";
 import { answerStatus, refusal } from "./answer.ts";
 import type { Middleware, MiddlewareFactory } from "./middleware.ts";
+import type { Refusals } from "./refusals.ts";
 
 /**
  * HTTP authentication with user name and password (RFC 7617). The credentials go no further: what follows sees the name
@@ -16,8 +17,10 @@ class BasicAuth implements Middleware {
   readonly #userHeader: string | null;
   readonly #users: Users;
   readonly #challenge: string;
+  readonly #refusals: Refusals;
 
-  constructor(config: BasicAuthConfig, context: ServiceContext) {
+  constructor(config: BasicAuthConfig, context: ServiceContext, refusals: Refusals) {
+    this.#refusals = refusals;
     this.#userHeader = config.userHeader ?? null;
     this.#users = new Users(config, context);
     this.#challenge = `Basic realm="${config.realm.replaceAll(/["\\]/g, "\\$&")}", charset="UTF-8"`;
@@ -31,6 +34,7 @@ class BasicAuth implements Middleware {
   }
 
   connect(tunnel: Tunnel): void {
+    this.#refusals.count();
     tunnel.refuse(refusal("it carries no credentials"));
   }
 
@@ -44,6 +48,7 @@ class BasicAuth implements Middleware {
   }
 
   refuse(exchange: Exchange): void {
+    this.#refusals.count();
     answerStatus(exchange, 401, [["www-authenticate", this.#challenge]]);
   }
 }
@@ -79,5 +84,5 @@ class PendingLogin implements ExchangeHandler, LoginWaiter {
   }
 }
 
-export const createBasicAuth: MiddlewareFactory<BasicAuthConfig> = (config, context) =>
-  new BasicAuth(config, context);
+export const createBasicAuth: MiddlewareFactory<BasicAuthConfig> = (config, context, refusals) =>
+  new BasicAuth(config, context, refusals);

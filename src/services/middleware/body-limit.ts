@@ -5,26 +5,30 @@ import type { HeaderBlock } from "../../http/header-block.ts";
 import type { Service, Tunnel } from "../service.ts";
 import type { Middleware, MiddlewareFactory } from "./middleware.ts";
 import { PassedExchange } from "./passed-exchange.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** Hands an exchange on if its body is small enough; one of unknown length is counted as it passes. */
-export function handleWithin(exchange: Exchange, bytes: number, next: Service): void {
+export function handleWithin(exchange: Exchange, bytes: number, next: Service, refusals: Refusals): void {
   const { bodyLength } = exchange;
   if (bodyLength > bytes) {
     const error = tooLarge(bytes);
+    refusals.count();
     exchange.takeBody()?.cancel(error);
     exchange.fail(error);
-  } else next.handle(bodyLength === -1 ? new LimitedExchange(exchange, bytes) : exchange);
+  } else next.handle(bodyLength === -1 ? new LimitedExchange(exchange, bytes, refusals) : exchange);
 }
 
 class BodyLimit implements Middleware {
   readonly #bytes: number;
+  readonly #refusals: Refusals;
 
-  constructor(bytes: number) {
+  constructor(bytes: number, refusals: Refusals) {
     this.#bytes = bytes;
+    this.#refusals = refusals;
   }
 
   handle(exchange: Exchange, next: Service): void {
-    handleWithin(exchange, this.#bytes, next);
+    handleWithin(exchange, this.#bytes, next, this.#refusals);
   }
 
   connect(tunnel: Tunnel, next: Service): void {
@@ -35,10 +39,12 @@ class BodyLimit implements Middleware {
 /** An exchange whose request fails once its body is longer than it may be: with 413 if its answer has not begun. */
 class LimitedExchange extends PassedExchange {
   readonly #bytes: number;
+  readonly #refusals: Refusals;
 
-  constructor(outer: Exchange, bytes: number) {
+  constructor(outer: Exchange, bytes: number, refusals: Refusals) {
     super(outer);
     this.#bytes = bytes;
+    this.#refusals = refusals;
   }
 
   override takeBody(): BodySource | null {
@@ -47,6 +53,7 @@ class LimitedExchange extends PassedExchange {
   }
 
   exceeded(error: ProxyError): void {
+    this.#refusals.count();
     this.outer.handler = null;
     this.outer.fail(error);
     this.abort(error);
@@ -126,4 +133,5 @@ function tooLarge(bytes: number): ProxyError {
   return new ProxyError("request_body_too_large", `cannot take the body: it has more than ${bytes} bytes`);
 }
 
-export const createBodyLimit: MiddlewareFactory<number> = (bytes) => new BodyLimit(bytes);
+export const createBodyLimit: MiddlewareFactory<number> = (bytes, _context, refusals) =>
+  new BodyLimit(bytes, refusals);

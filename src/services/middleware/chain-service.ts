@@ -47,4 +47,4 @@ class ChainService implements LinkableService {
 
 /** Makes a service of kind `middleware`. */
 export const createChain: ServiceFactory<readonly MiddlewareConfig[]> = (name, config, context) =>
-  new ChainService(name, new Chain(config, context));
+  new ChainService(name, new Chain(name, config, context));

@@ -18,11 +18,12 @@ export class Chain {
   readonly #steps: readonly Step[];
   #resolve: Resolve | null = null;
 
-  constructor(config: readonly MiddlewareConfig[], context: ServiceContext) {
+  /** @param service that has the list, or has the rule that has it; or the name of the list */
+  constructor(service: string, config: readonly MiddlewareConfig[], context: ServiceContext) {
     this.#steps = config.map((step) =>
       "service" in step
         ? { service: step.service, builtIn: null }
-        : { service: null, builtIn: createMiddleware(step, context) },
+        : { service: null, builtIn: createMiddleware(step, service, context) },
     );
   }
 

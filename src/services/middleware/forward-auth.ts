@@ -6,6 +6,7 @@ import { RequestHead, type ResponseHead, responseIsBodiless } from "../../http/m
 import type { Resolve, Service, Tunnel } from "../service.ts";
 import { refusal } from "./answer.ts";
 import type { Middleware, MiddlewareFactory } from "./middleware.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** Fields about a body that the question does not have, or that would make an answer out of less than a 2xx. */
 const unasked = [
@@ -23,9 +24,11 @@ const unasked = [
 /** Asks another service about each request: with a 2xx the request goes on, any other answer is the client's. */
 class ForwardAuth implements Middleware {
   readonly #config: ForwardAuthConfig;
+  readonly #refusals: Refusals;
   #service: Service | null = null;
 
-  constructor(config: ForwardAuthConfig) {
+  constructor(config: ForwardAuthConfig, refusals: Refusals) {
+    this.#refusals = refusals;
     this.#config = config;
   }
 
@@ -35,11 +38,12 @@ class ForwardAuth implements Middleware {
 
   handle(exchange: Exchange, next: Service): void {
     if (this.#service === null) throw new Error("cannot ask about the request: the middleware is not linked");
-    const question = new Question(exchange, this.#head(exchange.request), this.#config.copyHeaders, next);
-    this.#service.handle(question);
+    const head = this.#head(exchange.request);
+    this.#service.handle(new Question(exchange, head, this.#config.copyHeaders, next, this.#refusals));
   }
 
   connect(tunnel: Tunnel): void {
+    this.#refusals.count();
     tunnel.refuse(refusal("it has no head to ask about"));
   }
 
@@ -59,13 +63,21 @@ class Question extends Exchange implements ExchangeHandler {
   readonly #asker: Exchange;
   readonly #copied: readonly string[];
   readonly #next: Service;
+  readonly #refusals: Refusals;
   #isAnswered = false;
 
-  constructor(asker: Exchange, request: RequestHead, copied: readonly string[], next: Service) {
+  constructor(
+    asker: Exchange,
+    request: RequestHead,
+    copied: readonly string[],
+    next: Service,
+    refusals: Refusals,
+  ) {
     super(request, null, asker.client, asker.depth + 1);
     this.#asker = asker;
     this.#copied = copied;
     this.#next = next;
+    this.#refusals = refusals;
     asker.handler = this;
   }
 
@@ -78,6 +90,7 @@ class Question extends Exchange implements ExchangeHandler {
     }
     const asker = this.#asker;
     if (head.status < 200 || head.status > 299) {
+      this.#refusals.count();
       const isBodiless = responseIsBodiless(asker.request.method, head.status);
       if (isBodiless) body?.cancel(unread());
       asker.takeBody()?.cancel(unread());
@@ -146,4 +159,5 @@ function unread(): ProxyError {
   return new ProxyError("client_disconnected", "cannot use the body: nobody reads it");
 }
 
-export const createForwardAuth: MiddlewareFactory<ForwardAuthConfig> = (config) => new ForwardAuth(config);
+export const createForwardAuth: MiddlewareFactory<ForwardAuthConfig> = (config, _context, refusals) =>
+  new ForwardAuth(config, refusals);

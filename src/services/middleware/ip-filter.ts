@@ -4,6 +4,7 @@ import { type AddressRule, classOf, embeddedV4, parseIp, parseRule } from "../..
 import type { Service, Tunnel } from "../service.ts";
 import { answerStatus, refusal } from "./answer.ts";
 import type { Middleware, MiddlewareFactory } from "./middleware.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** Rules about client addresses; `deny` wins, and without any rule in `allow` everyone else may pass. */
 export class AddressList {
@@ -40,20 +41,29 @@ function covers(rules: readonly AddressRule[], text: string): boolean {
 
 class IpFilter implements Middleware {
   readonly #list: AddressList;
+  readonly #refusals: Refusals;
 
-  constructor(config: IpConfig) {
+  constructor(config: IpConfig, refusals: Refusals) {
+    this.#refusals = refusals;
     this.#list = new AddressList(config.allow, config.deny);
   }
 
   handle(exchange: Exchange, next: Service): void {
     if (this.#list.permits(exchange.client)) next.handle(exchange);
-    else answerStatus(exchange, 403);
+    else {
+      this.#refusals.count();
+      answerStatus(exchange, 403);
+    }
   }
 
   connect(tunnel: Tunnel, next: Service): void {
     if (this.#list.permits(tunnel.client)) next.connect(tunnel);
-    else tunnel.refuse(refusal("its client's address is not allowed"));
+    else {
+      this.#refusals.count();
+      tunnel.refuse(refusal("its client's address is not allowed"));
+    }
   }
 }
 
-export const createIpFilter: MiddlewareFactory<IpConfig> = (config) => new IpFilter(config);
+export const createIpFilter: MiddlewareFactory<IpConfig> = (config, _context, refusals) =>
+  new IpFilter(config, refusals);

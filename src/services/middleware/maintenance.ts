@@ -4,6 +4,7 @@ import type { Service, Tunnel } from "../service.ts";
 import { answer, type Fields, refusal } from "./answer.ts";
 import { AddressList } from "./ip-filter.ts";
 import type { Middleware, MiddlewareFactory } from "./middleware.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** Answers everyone but those who may pass with one page, while it is switched on. */
 class Maintenance implements Middleware {
@@ -13,8 +14,10 @@ class Maintenance implements Middleware {
   readonly #page: Uint8Array;
   /** Null when nobody passes. */
   readonly #passes: AddressList | null;
+  readonly #refusals: Refusals;
 
-  constructor(config: MaintenanceConfig) {
+  constructor(config: MaintenanceConfig, refusals: Refusals) {
+    this.#refusals = refusals;
     this.#enabled = config.enabled;
     this.#status = config.status;
     this.#page = Buffer.from(config.body);
@@ -29,13 +32,20 @@ class Maintenance implements Middleware {
 
   handle(exchange: Exchange, next: Service): void {
     if (!this.#enabled || this.#passes?.permits(exchange.client) === true) next.handle(exchange);
-    else answer(exchange, this.#status, this.#fields, this.#page);
+    else {
+      this.#refusals.count();
+      answer(exchange, this.#status, this.#fields, this.#page);
+    }
   }
 
   connect(tunnel: Tunnel, next: Service): void {
     if (!this.#enabled || this.#passes?.permits(tunnel.client) === true) next.connect(tunnel);
-    else tunnel.refuse(refusal("there is maintenance"));
+    else {
+      this.#refusals.count();
+      tunnel.refuse(refusal("there is maintenance"));
+    }
   }
 }
 
-export const createMaintenance: MiddlewareFactory<MaintenanceConfig> = (config) => new Maintenance(config);
+export const createMaintenance: MiddlewareFactory<MaintenanceConfig> = (config, _context, refusals) =>
+  new Maintenance(config, refusals);

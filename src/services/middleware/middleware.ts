@@ -1,6 +1,7 @@
 import type { Exchange } from "../../http/exchange.ts";
 import type { ServiceContext } from "../context.ts";
 import type { Resolve, Service, Tunnel } from "../service.ts";
+import type { Refusals } from "./refusals.ts";
 
 /**
  * One built-in middleware of a chain, made once and told for each exchange what follows it. It hands the exchange on, as it
@@ -15,4 +16,4 @@ export interface Middleware {
 }
 
 /** How the registry makes a built-in middleware from its config. */
-export type MiddlewareFactory<C> = (config: C, context: ServiceContext) => Middleware;
+export type MiddlewareFactory<C> = (config: C, context: ServiceContext, refusals: Refusals) => Middleware;

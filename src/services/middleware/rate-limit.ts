@@ -7,6 +7,7 @@ import { addressKey, clientKey } from "./client-key.ts";
 import { HeadEdit } from "./head-edit.ts";
 import type { Middleware, MiddlewareFactory } from "./middleware.ts";
 import { type Rate, RateTable, type Verdict } from "./rate-table.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** Lets a client make so many requests in a time, and answers 429 to the rest (RFC 6585 §4). */
 class RateLimit implements Middleware {
@@ -14,9 +15,11 @@ class RateLimit implements Middleware {
   readonly #table: RateTable;
   readonly #policy: string;
   readonly #now: () => number;
+  readonly #refusals: Refusals;
 
-  constructor(config: RateLimitConfig, now: () => number) {
+  constructor(config: RateLimitConfig, now: () => number, refusals: Refusals) {
     this.#config = config;
+    this.#refusals = refusals;
     const rate: Rate = {
       requests: config.requests,
       per: config.per,
@@ -34,6 +37,7 @@ class RateLimit implements Middleware {
       this.#now(),
     );
     if (!verdict.allowed) {
+      this.#refusals.count();
       const fields: Fields = [["retry-after", `${seconds(verdict.retryMs)}`], ...this.#fields(verdict)];
       answerStatus(exchange, 429, fields);
     } else
@@ -43,7 +47,10 @@ class RateLimit implements Middleware {
   /** A tunnel has neither headers nor cookies: it counts for its client's address. */
   connect(tunnel: Tunnel, next: Service): void {
     if (this.#table.take(addressKey(tunnel.client.address), this.#now()).allowed) next.connect(tunnel);
-    else tunnel.refuse(refusal("its client opens too many"));
+    else {
+      this.#refusals.count();
+      tunnel.refuse(refusal("its client opens too many"));
+    }
   }
 
   /** draft-ietf-httpapi-ratelimit-headers §3, §4. */
@@ -74,5 +81,5 @@ function seconds(ms: number): number {
   return Math.max(1, Math.ceil(ms / 1000));
 }
 
-export const createRateLimit: MiddlewareFactory<RateLimitConfig> = (config, context) =>
-  new RateLimit(config, () => context.now());
+export const createRateLimit: MiddlewareFactory<RateLimitConfig> = (config, context, refusals) =>
+  new RateLimit(config, () => context.now(), refusals);

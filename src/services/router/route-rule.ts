@@ -5,6 +5,7 @@ import { TimerWheel } from "../../net/timer-wheel.ts";
 import type { ServiceContext } from "../context.ts";
 import { createBodyLimit } from "../middleware/body-limit.ts";
 import { Chain, Placed } from "../middleware/chain.ts";
+import { Refusals } from "../middleware/refusals.ts";
 import type { Resolve, Service } from "../service.ts";
 import { FixedResponse, Redirection } from "./fixed-answers.ts";
 import { HostPattern } from "./host-pattern.ts";
@@ -60,12 +61,15 @@ export class RouteRule {
       service = new Placed(shadow, service);
     }
     if (middleware !== undefined) {
-      const chain = new Chain(middleware, context);
+      const chain = new Chain(router, middleware, context);
       chain.link(resolve);
       service = chain.before(service);
     }
     if (timeout > 0) service = new Placed(new RouteTimeout(timeout, TimerWheel.of(context)), service);
-    if (bodyLimit !== undefined) service = new Placed(createBodyLimit(bodyLimit, context), service);
+    if (bodyLimit !== undefined) {
+      const refusals = new Refusals(context.metrics, router, "bodyLimit");
+      service = new Placed(createBodyLimit(bodyLimit, context, refusals), service);
+    }
     this.#service = service;
   }
 
