@@ -81,7 +81,7 @@ async function withPerf(
   const data = `${place.path}/perf.data`;
   try {
     await check(running.port, workload.work, workload);
-    const tool = chooseTool(cores);
+    const tool = chooseTool(cores, workload);
     const traffic = { ...workload, port: running.port };
     await tool.run({ ...traffic, seconds: 2 });
     const record = [
@@ -182,7 +182,7 @@ async function withV8(bench: Bench, originPort: number, workload: Workload, plac
   const running = await sluice.start(workload, { cores, originPort });
   try {
     await check(running.port, workload.work, workload);
-    await chooseTool(cores).run({ ...workload, port: running.port, seconds: options.seconds + 2 });
+    await chooseTool(cores, workload).run({ ...workload, port: running.port, seconds: options.seconds + 2 });
   } finally {
     await running.stop();
   }

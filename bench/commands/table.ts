@@ -3,7 +3,6 @@ import { type Candidate, type Running, workOf } from "../candidates/candidate.ts
 import type { LoadTool, Traffic } from "../load/load.ts";
 import { runPaced } from "../load/paced.ts";
 import { check } from "../load/probe.ts";
-import { STime } from "../load/s-time.ts";
 import { chooseTool } from "../load/tool.ts";
 import { Origin } from "../origin.ts";
 import { barsOf, formatBars } from "../report/bars.ts";
@@ -33,13 +32,12 @@ interface Runner {
 export async function table(bench: Bench): Promise<void> {
   const { options, cores } = bench;
   const candidates = chooseCandidates(options);
-  const tool = chooseTool(cores);
   const named = workloads.filter(({ name }) => options.only.includes(name));
   const chosen = named.length > 0 ? named : workloads.filter(({ isMain }) => isMain || !options.isQuick);
   tell(
     cores.proxy === null
       ? "one core or no taskset: nothing is pinned, figures include the load's disturbance"
-      : `proxy on core ${cores.proxy}, load (${tool.name}) and origin on core ${cores.load}`,
+      : `proxy on core ${cores.proxy}, load and origin on core ${cores.load}`,
   );
   const [busy = 0] = loadavg();
   if (busy > 0.5)
@@ -48,7 +46,7 @@ export async function table(bench: Bench): Promise<void> {
   const measurements: Measurement[] = [];
   try {
     for (const workload of chosen) {
-      const found = await measureWorkload(bench, tool, origin, workload, candidates);
+      const found = await measureWorkload(bench, origin, workload, candidates);
       measurements.push(...found);
       process.stdout.write(`\n${formatWorkload(workload, found)}\n\n`);
     }
@@ -62,20 +60,19 @@ export async function table(bench: Bench): Promise<void> {
 
 async function measureWorkload(
   bench: Bench,
-  tool: LoadTool,
   origin: Origin,
   workload: Workload,
   candidates: readonly Candidate[],
 ): Promise<Measurement[]> {
   const { options, cores } = bench;
   const runners: Runner[] = [];
-  const own = workload.load === "handshakes" ? new STime(cores) : tool;
+  const tool = chooseTool(cores, workload);
   try {
     for (const candidate of candidates) {
       const work = workOf(candidate, workload);
       if (work === null) continue;
       try {
-        runners.push(await prepare(bench, own, origin.port, workload, candidate, work));
+        runners.push(await prepare(bench, tool, origin.port, workload, candidate, work));
       } catch (error) {
         tell(`${workload.name} without ${candidate.name}: ${(error as Error).message}`);
       }
@@ -84,7 +81,7 @@ async function measureWorkload(
       for (const runner of runners) {
         const { candidate, running, rate } = runner;
         const traffic = trafficOf(workload, running.port, options.seconds);
-        const load = () => (rate === null ? own.run(traffic) : runPaced(cores, traffic, rate));
+        const load = () => (rate === null ? tool.run(traffic) : runPaced(cores, traffic, rate));
         const sample = await takeSample(running, load, origin);
         runner.samples.push(sample);
         if (sample.bad > 0 && running.output() !== "")

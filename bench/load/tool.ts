@@ -1,11 +1,14 @@
 import type { Cores } from "../machine/cores.ts";
 import { toolPath } from "../machine/tools.ts";
+import type { Workload } from "../workload.ts";
 import { H2Load } from "./h2load.ts";
 import type { LoadTool } from "./load.ts";
+import { STime } from "./s-time.ts";
 import { Wrk } from "./wrk.ts";
 
-/** wrk, or h2load where there is no wrk. @throws Error when the machine has neither */
-export function chooseTool(cores: Cores): LoadTool {
+/** wrk, or h2load where there is no wrk; openssl for handshakes. @throws Error when the machine has neither */
+export function chooseTool(cores: Cores, { load }: Pick<Workload, "load">): LoadTool {
+  if (load === "handshakes") return new STime(cores);
   if (toolPath("wrk") !== null) return new Wrk(cores);
   if (toolPath("h2load") !== null) return new H2Load(cores);
   throw new Error("cannot make load: neither wrk nor h2load is installed");
