@@ -15,6 +15,7 @@ import { checkRouter } from "./routers.ts";
 import type { ProxyConfig } from "./schema/proxy.ts";
 import { type WorkerConfig, worker } from "./schema/worker.ts";
 import { check, validate } from "./shape.ts";
+import { checkSocket } from "./sockets.ts";
 import type { Environment } from "./substitution.ts";
 import { child, entries } from "./tree.ts";
 import { checkCompatibility } from "./workers.ts";
@@ -60,6 +61,7 @@ export function loadConfig(
   for (const socket of entries(child(root, "sockets"))) {
     contents.fillSocket(socket);
     checkForwardProxy(socket, report);
+    checkSocket(socket, services, report);
   }
   for (const step of middlewareSteps(services, entries(child(root, "services")))) {
     contents.fillUsers(child(step, "basicAuth"));

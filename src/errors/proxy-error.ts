@@ -26,6 +26,7 @@ const kinds = {
   method_not_allowed: { status: 405, source: "downstream", retry: false },
   /** After 101, so no status ever goes out. */
   websocket_failed: { status: 0, source: "downstream", retry: false },
+  tunnel_idle_timeout: { status: 0, source: "downstream", retry: false },
   connect_target_invalid: { status: 400, source: "downstream", retry: false },
   proxy_auth_required: { status: 407, source: "downstream", retry: false },
   request_misdirected: { status: 421, source: "downstream", retry: false },

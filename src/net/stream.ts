@@ -20,10 +20,14 @@ export function join(a: ByteStream, b: ByteStream): void {
  */
 export class TransportStream implements ByteStream, BodySource, StreamSink, TransportOwner, TimerOwner {
   readonly length = -1;
-  /** Called once, when the transport is closed. */
-  closed: (() => void) | null = null;
+  /** Called once, when the transport is closed; with null when both directions had come to their end. */
+  closed: ((error: ProxyError | null) => void) | null = null;
   /** Bytes written to the transport. */
   written = 0;
+  /** Bytes read from it. */
+  received = 0;
+  /** At the other end is who opened the tunnel: what it breaks off is its own doing, and no upstream's. */
+  isClient = false;
   readonly #transport: Transport;
   readonly #wheel: TimerWheel;
   readonly #timer: WheelTimer = new WheelTimer(this);
@@ -36,6 +40,8 @@ export class TransportStream implements ByteStream, BodySource, StreamSink, Tran
   #readEnded = false;
   #endDelivered = false;
   #writeEnded = false;
+  /** Why it is closed from this side. */
+  #failure: ProxyError | null = null;
 
   /**
    * @param transport stands; the stream becomes its owner.
@@ -46,7 +52,10 @@ export class TransportStream implements ByteStream, BodySource, StreamSink, Tran
     this.#transport = transport;
     this.#wheel = wheel;
     this.#idleMs = idleMs;
-    if (first !== null && first.length > 0) this.#waiting.push(first);
+    if (first !== null && first.length > 0) {
+      this.#waiting.push(first);
+      this.received = first.length;
+    }
     transport.owner = this;
     this.#moved();
   }
@@ -54,6 +63,15 @@ export class TransportStream implements ByteStream, BodySource, StreamSink, Tran
   /** A stream over a socket that stands, and that nobody else reads. */
   static over(socket: Socket, wheel: TimerWheel, idleMs = 0): TransportStream {
     return new TransportStream(Transport.wrap(nobody, socket), wheel, idleMs);
+  }
+
+  /** A stream over a connection from a `Listener`. */
+  static accepted(socket: Socket, wheel: TimerWheel, idleMs: number): TransportStream {
+    return new TransportStream(Transport.accepted(nobody, socket), wheel, idleMs);
+  }
+
+  get socket(): Socket {
+    return this.#transport.socket;
   }
 
   get readable(): BodySource {
@@ -80,7 +98,9 @@ export class TransportStream implements ByteStream, BodySource, StreamSink, Tran
   cancel(error: ProxyError): void {
     this.#sink = null;
     this.#waiting = [];
-    if (!this.#endDelivered && !this.#transport.destroyed) this.#transport.destroy(error);
+    if (this.#endDelivered || this.#transport.destroyed) return;
+    this.#failure ??= error;
+    this.#transport.destroy(error);
   }
 
   attach(source: Pick<BodySource, "resume" | "cancel">): void {
@@ -104,7 +124,8 @@ export class TransportStream implements ByteStream, BodySource, StreamSink, Tran
     this.#transport.end();
   }
 
-  fail(): void {
+  fail(error: ProxyError): void {
+    this.#failure ??= error;
     // The other end must not take what it got for all there was, and in a stream only the manner of its end says so.
     this.#transport.reset();
   }
@@ -113,6 +134,7 @@ export class TransportStream implements ByteStream, BodySource, StreamSink, Tran
 
   onBytes(bytes: Buffer): void {
     this.#moved();
+    this.received += bytes.length;
     if (this.#holding || this.#sink === null) {
       this.#waiting.push(this.#transport.own(bytes));
       this.#transport.pause();
@@ -134,16 +156,8 @@ export class TransportStream implements ByteStream, BodySource, StreamSink, Tran
 
   onClose(error: Error | null): void {
     this.#wheel.cancel(this.#timer);
-    const broken =
-      error instanceof ProxyError
-        ? error
-        : new ProxyError(
-            "upstream_reset",
-            `cannot go on with a tunnel: ${error?.message ?? "it was closed"}`,
-            {
-              cause: error ?? undefined,
-            },
-          );
+    const isWhole = this.#endDelivered && this.#writeEnded && this.#failure === null && error === null;
+    const broken = this.#failure ?? this.#broken(error);
     const sink = this.#sink;
     const source = this.#source;
     this.#sink = null;
@@ -153,12 +167,20 @@ export class TransportStream implements ByteStream, BodySource, StreamSink, Tran
     if (!this.#writeEnded) source?.cancel(broken);
     const { closed } = this;
     this.closed = null;
-    closed?.();
+    closed?.(isWhole ? null : broken);
   }
 
   onTimer(): void {
     const message = "cannot go on with a tunnel: nothing was sent for too long";
-    this.#transport.destroy(new ProxyError("upstream_idle_timeout", message));
+    const code = this.isClient ? "tunnel_idle_timeout" : "upstream_idle_timeout";
+    this.#transport.destroy(new ProxyError(code, message));
+  }
+
+  #broken(error: Error | null): ProxyError {
+    if (error instanceof ProxyError) return error;
+    const code = this.isClient ? "client_disconnected" : "upstream_reset";
+    const message = `cannot go on with a tunnel: ${error?.message ?? "it was closed"}`;
+    return new ProxyError(code, message, { cause: error ?? undefined });
   }
 
   #deliver(): void {

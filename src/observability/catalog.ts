@@ -42,6 +42,12 @@ export const catalog: readonly MetricEntry[] = [
     help: "Open connections from clients, by socket",
   },
   {
+    name: "sluice_socket_bytes_total",
+    type: "counter",
+    labels: ["socket", "direction"],
+    help: "Bytes of closed connections of tcp sockets; direction is received (from clients) or sent",
+  },
+  {
     name: "sluice_socket_openings_pending",
     type: "gauge",
     labels: ["socket", "what"],

@@ -8,10 +8,13 @@ import type { ConnectionServer } from "../net/connection-server.ts";
 import { Listener } from "../net/listener.ts";
 import type { Stage } from "../net/opening-stage.ts";
 import type { Peer } from "../net/peer.ts";
+import { TcpServer } from "../net/tcp-server.ts";
+import { TimerWheel } from "../net/timer-wheel.ts";
 import { metricKey } from "../observability/metric-key.ts";
 import type { ServiceContext } from "../services/context.ts";
 import type { Service } from "../services/service.ts";
 import { type AcceptorOwner, type ServedKeypair, TlsAcceptor } from "../tls/acceptor.ts";
+import { ClientHelloStage } from "../tls/client-hello-stage.ts";
 
 /** A step on the way from the listener to the server. */
 type Entry = (socket: Socket, peer: Peer | null) => void;
@@ -43,9 +46,16 @@ export class ShardSocket implements AcceptorOwner {
     this.#fd = fd;
     this.#address = config.address;
     this.#front = new ForwardFront(name, config, service, context);
-    const server = new HttpServer(name, config.http, this.#front.service, context);
+    const { tcp } = config;
+    const bytes = tcp === undefined ? null : new TcpServer(name, tcp, this.#front.service, context);
+    const server = bytes ?? new HttpServer(name, config.http, this.#front.service, context);
     this.#server = server;
     let entry: Entry = (socket, peer) => server.accept(socket, peer);
+    if (bytes !== null && tcp?.sni === true && config.tls === undefined) {
+      const hello = this.#peek(tcp.timeouts.hello, context, bytes);
+      this.#stages.unshift(hello);
+      entry = (socket, peer) => hello.accept(socket, peer);
+    }
     const tls = this.#secure(config, context, ticketKeys);
     this.#tls = tls;
     if (tls !== null) {
@@ -113,6 +123,18 @@ export class ShardSocket implements AcceptorOwner {
       const reason = error instanceof Error ? error.message : String(error);
       throw new Error(`cannot use TLS (socket "${this.name}"): ${reason}`, { cause: error });
     }
+  }
+
+  #peek(timeoutMs: number, context: ServiceContext, server: TcpServer): ClientHelloStage {
+    const { log, metrics } = context;
+    const of = { log, gauges: metrics.gauges, wheel: TimerWheel.of(context) };
+    return new ClientHelloStage(
+      this.name,
+      timeoutMs,
+      of,
+      () => this.full(),
+      (socket, peer, hello) => server.accept(socket, peer, hello?.serverName),
+    );
   }
 
   /** What leaves one stage may enter the next, so each is drained when those before it are. */

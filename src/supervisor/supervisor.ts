@@ -1,5 +1,6 @@
 import type { Diagnostic } from "../config/diagnostic.ts";
 import type { ProxyConfig } from "../config/schema/proxy.ts";
+import type { SocketConfig } from "../config/schema/socket.ts";
 import type { LogFields, LogLevel } from "../observability/log.ts";
 import { chooseLogSettings, type LogSettings, ProcessLog } from "../observability/process-log.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
@@ -367,12 +368,11 @@ export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
 
   #announce(sockets: readonly OpenSocket[], config: ProxyConfig): void {
     for (const { name, shown } of sockets) {
-      const target = config.sockets[name]?.service.name;
+      const socket = config.sockets[name];
+      const target = socket?.service.name;
       const url =
-        shown.includes(":/") || shown.startsWith("unix-")
-          ? shown
-          : `${config.sockets[name]?.tls === undefined ? "http" : "https"}://${shown}`;
-      if ((config.sockets[name]?.tls?.development ?? false) !== false) {
+        shown.includes(":/") || shown.startsWith("unix-") ? shown : `${schemeOf(socket)}://${shown}`;
+      if ((socket?.tls?.development ?? false) !== false) {
         this.#log?.say(
           `the certificate of ${name} is of the development CA: sluice cert install makes this machine trust it`,
         );
@@ -440,4 +440,11 @@ export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
     this.#admin?.close();
     this.#sockets.closeAll();
   }
+}
+
+/** What a socket speaks, as the scheme of a URL. */
+function schemeOf(socket: SocketConfig | undefined): string {
+  const isSecure = socket?.tls !== undefined;
+  if (socket?.tcp !== undefined) return isSecure ? "tls" : "tcp";
+  return isSecure ? "https" : "http";
 }

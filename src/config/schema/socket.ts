@@ -10,6 +10,7 @@ import {
   size,
 } from "./common.ts";
 import { checkForward, destinations, intercept, proxyAuth } from "./forward.ts";
+import { socketTcp } from "./tcp.ts";
 import { socketTls } from "./tls.ts";
 
 export const socketTimeouts = z
@@ -149,6 +150,7 @@ export const socket = z
     proxyAuth: proxyAuth.optional(),
     destinations: destinations.optional(),
     intercept: intercept.optional(),
+    tcp: socketTcp.optional(),
   })
   .superRefine(checkForward)
   .meta({

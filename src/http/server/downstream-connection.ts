@@ -1,4 +1,5 @@
 import { ProxyError } from "../../errors/proxy-error.ts";
+import { ClientIdentity, type Origin } from "../../net/client-identity.ts";
 import { MessagePump, type PumpOwner } from "../../net/message-pump.ts";
 import { join, TransportStream } from "../../net/stream.ts";
 import type { TimerOwner } from "../../net/timer-wheel.ts";
@@ -7,7 +8,6 @@ import type { ByteStream } from "../exchange.ts";
 import { END } from "../http1/events.ts";
 import { RequestParser } from "../http1/request-parser.ts";
 import { BodyClock } from "./body-clock.ts";
-import { ClientIdentity, type Origin } from "./client-facts.ts";
 import { ConnectTunnel } from "./connect-tunnel.ts";
 import { ConnectionClock } from "./connection-clock.ts";
 import { DownstreamExchange } from "./downstream-exchange.ts";

@@ -52,7 +52,9 @@ export function writeRequest(
 
 /** Writes a tunnel as the guest's `connect` handler sees it. @param body the handle of what the client sends */
 export function writeConnect(inbox: Inbox, id: number, handler: number, tunnel: Tunnel, body: number): void {
-  const host = tunnel.host.includes(":") ? `[${tunnel.host}]` : tunnel.host;
+  // A connection of a tcp socket that asks for no host is for the address that it was made to.
+  const asked = tunnel.host === "" ? (tunnel.client.localAddress ?? "") : tunnel.host;
+  const host = asked.includes(":") ? `[${asked}]` : asked;
   const at = inbox.begin(wire.IN_CONNECT, 6, id);
   const { ints } = inbox;
   ints[at] = id;

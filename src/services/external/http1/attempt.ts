@@ -197,8 +197,8 @@ export class Http1Attempt implements Attempt, SenderOwner, BodySource {
     this.#connection = null;
     const stream = connection.detach();
     const { closed } = stream;
-    stream.closed = () => {
-      closed?.();
+    stream.closed = (error) => {
+      closed?.(error);
       this.#owner.onDone(null);
     };
     this.#owner.onSwitch(head, stream);

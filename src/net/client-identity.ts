@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import { localAddressOf, type Peer, remoteAddressOf } from "../../net/peer.ts";
-import type { ClientFacts, TlsFacts } from "../exchange.ts";
+import type { ClientFacts, TlsFacts } from "../http/exchange.ts";
+import { localAddressOf, type Peer, remoteAddressOf } from "./peer.ts";
 
 /** What is known of a connection beside its socket. */
 export interface Origin {
