@@ -22,7 +22,8 @@ const layers = {
   services: ["errors/", "wire/", http, "net/", "tls/", "storage/", "isolate/", "bindings/", "observability/"],
   forward: ["errors/", http, "http/server/", "net/", "tls/", "services/", "observability/"],
   config: ["errors/", "net/(address|cidr|password|private-names|verification-key)", "paths"],
-  shard: ["(?!supervisor/|cli/|config/|runtime/|main)"],
+  acme: ["errors/", "net/", "tls/", "observability/"],
+  shard: ["(?!supervisor/|acme/|cli/|config/|runtime/|main)"],
   supervisor: ["(?!cli/|runtime/|main)"],
   cli: ["(?!runtime/|main)"],
 };

@@ -76,6 +76,10 @@ export class Contents {
     this.#authorities(child(child(tls, "clientCertificates"), "trust"));
     this.#keypair(child(child(node, "intercept"), "authority"));
     this.fillUsers(child(node, "proxyAuth"));
+    const acme = child(tls, "acme");
+    this.#authorities(child(acme, "trust"));
+    const storage = textAt(acme, "storage");
+    if (storage !== null && storage.value !== "") storage.value = this.#absolute(storage);
     const ciphers = textAt(tls, "ciphers");
     if (ciphers !== null) this.#ciphers(ciphers);
   }

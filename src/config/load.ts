@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { checkAcme } from "./acme.ts";
 import { checkAddresses } from "./addresses.ts";
 import type { CertificateFiles } from "./certificates.ts";
 import { Contents } from "./contents.ts";
@@ -66,6 +67,7 @@ export function loadConfig(
   for (const step of middlewareSteps(services, entries(child(root, "services")))) {
     contents.fillUsers(child(step, "basicAuth"));
   }
+  checkAcme(root, incomplete, report);
   checkMiddlewares(services, entries(child(root, "services")), report);
   const config = validate(root, incomplete, report);
   const valid = config !== null && !report.hasErrors;

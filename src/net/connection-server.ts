@@ -23,4 +23,6 @@ export interface ConnectionServer {
    * @param done called once no connection is left
    */
   drain(graceMs: number, done: () => void): void;
+  /** Answers authorities that ask for these tokens (http-01, RFC 8555 §8.3), and for no others; only HTTP can. */
+  answerAcme?(tokens: Readonly<Record<string, string>>): void;
 }

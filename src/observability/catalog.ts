@@ -126,6 +126,18 @@ export const catalog: readonly MetricEntry[] = [
     help: "Intercepted tunnels that came to nothing; reason is refused (the client does not accept the certificate), name, timeout, closed, protocol or not_tls",
   },
   {
+    name: "sluice_certificate_expiry_seconds",
+    type: "gauge",
+    labels: ["socket", "name"],
+    help: "When the certificate that a socket shows for a name ends, in seconds since 1970; 0 until an authority has issued one",
+  },
+  {
+    name: "sluice_acme_orders_total",
+    type: "counter",
+    labels: ["certificate", "result"],
+    help: "Orders of certificates by ACME, by the first name of the certificate; result is ok or failed",
+  },
+  {
     name: "sluice_isolate_cold_starts_total",
     type: "counter",
     labels: ["worker"],

@@ -63,7 +63,7 @@ export class DataPlane {
         new ShardSocket(name, fd, config, this.#resolve(config.service), context, init.tls.ticketKeys),
       );
     }
-    this.changeTls({ type: "tls", certificates: init.tls.certificates });
+    this.changeTls({ type: "tls", certificates: init.tls.certificates, challenges: init.tls.challenges });
   }
 
   /**
@@ -122,12 +122,13 @@ export class DataPlane {
     await this.#isolates.close();
   }
 
-  /** Other certificates, or other keys of session tickets, for new connections. */
-  changeTls({ ticketKeys, certificates }: TlsChange): void {
+  /** Other certificates, other keys of session tickets, or other challenges, for new connections. */
+  changeTls({ ticketKeys, certificates, challenges }: TlsChange): void {
     for (const socket of this.#sockets) {
       const own = certificates?.[socket.name];
       if (own !== undefined) socket.useCertificates(own);
       if (ticketKeys !== undefined) socket.useTicketKeys(ticketKeys);
+      if (challenges !== undefined) socket.useChallenges(challenges);
     }
   }
 

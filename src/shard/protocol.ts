@@ -3,6 +3,7 @@ import type { CompiledWorker, RuntimeScript } from "../isolate/environment.ts";
 import type { LogSettings } from "../observability/process-log.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
 import type { ServedKeypair } from "../tls/acceptor.ts";
+import type { AcmeChallenges } from "../tls/acme-challenges.ts";
 
 /** All that a shard needs to build its data plane, after its sockets have come. It reads no config file by itself. */
 export interface ShardInit {
@@ -30,6 +31,8 @@ export interface TlsHandover {
   readonly ticketKeys: Uint8Array;
   /** By socket, in place of those in the config: their files have changed since. */
   readonly certificates: Readonly<Record<string, readonly ServedKeypair[]>>;
+  /** What authorities may ask for now; it replaces what was said before. */
+  readonly challenges: AcmeChallenges;
 }
 
 export type ToShard =
@@ -55,6 +58,8 @@ export type ToShard =
 /** What is given is used from now on, for new connections. */
 export interface TlsChange extends Partial<TlsHandover> {
   readonly type: "tls";
+  /** The shard answers `tls` with it as soon as that is so. */
+  readonly id?: number;
 }
 
 /** Files of users with other contents, which hold for whoever comes next. */
@@ -80,6 +85,7 @@ export type FromShard =
   | { readonly type: "failed"; readonly reason: ShardFailure; readonly text: string }
   | { readonly type: "pong"; readonly id: number }
   | { readonly type: "metrics"; readonly id: number; readonly snapshot: MetricsSnapshot }
+  | { readonly type: "tls"; readonly id: number }
   | { readonly type: "tested"; readonly results: readonly TestResult[] }
   /** Nothing is open any more; the process ends by itself after this. */
   | { readonly type: "drained"; readonly snapshot: MetricsSnapshot };

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { SocketConfig } from "../config/schema/socket.ts";
+import type { SocketTlsConfig } from "../config/schema/tls.ts";
 import { ForwardFront } from "../forward/forward-front.ts";
 import type { TlsFacts } from "../http/exchange.ts";
 import { HttpServer } from "../http/server/http-server.ts";
@@ -14,6 +15,8 @@ import { metricKey } from "../observability/metric-key.ts";
 import type { ServiceContext } from "../services/context.ts";
 import type { Service } from "../services/service.ts";
 import { type AcceptorOwner, type ServedKeypair, TlsAcceptor } from "../tls/acceptor.ts";
+import { AcmeAlpnStage } from "../tls/acme-alpn-stage.ts";
+import type { AcmeChallenges } from "../tls/acme-challenges.ts";
 import { ClientHelloStage } from "../tls/client-hello-stage.ts";
 
 /** A step on the way from the listener to the server. */
@@ -31,6 +34,7 @@ export class ShardSocket implements AcceptorOwner {
   readonly #server: ConnectionServer;
   readonly #listener: Listener;
   readonly #tls: TlsAcceptor | null;
+  readonly #acme: AcmeAlpnStage | null;
   /** In the order in which connections pass them. */
   readonly #stages: Stage[] = [];
 
@@ -58,9 +62,12 @@ export class ShardSocket implements AcceptorOwner {
     }
     const tls = this.#secure(config, context, ticketKeys);
     this.#tls = tls;
-    if (tls !== null) {
-      this.#stages.unshift(tls);
-      entry = (socket, peer) => tls.accept(socket, peer);
+    const acme =
+      tls === null || config.tls === undefined ? null : this.#authorities(tls, config.tls, context);
+    this.#acme = acme;
+    if (tls !== null && acme !== null) {
+      this.#stages.unshift(acme, tls);
+      entry = (socket, peer) => acme.accept(socket, peer);
     }
     this.#listener = new Listener((socket) => entry(socket, null));
     context.metrics.gauges.gauge(
@@ -93,6 +100,12 @@ export class ShardSocket implements AcceptorOwner {
   /** Shows other certificates from now on. @throws Error when OpenSSL does not take one; the old ones then stay */
   useCertificates(certificates: readonly ServedKeypair[]): void {
     this.#tls?.use(certificates);
+  }
+
+  /** Answers these challenges of authorities from now on, and no others. */
+  useChallenges({ tokens, certificates }: AcmeChallenges): void {
+    this.#server.answerAcme?.(tokens);
+    this.#acme?.use(certificates);
   }
 
   useTicketKeys(keys: Uint8Array): void {
@@ -134,6 +147,16 @@ export class ShardSocket implements AcceptorOwner {
       of,
       () => this.full(),
       (socket, peer, hello) => server.accept(socket, peer, hello?.serverName),
+    );
+  }
+
+  #authorities(tls: TlsAcceptor, config: SocketTlsConfig, context: ServiceContext): AcmeAlpnStage {
+    const { log, metrics } = context;
+    return new AcmeAlpnStage(
+      this.name,
+      config.handshakeTimeout,
+      { log, gauges: metrics.gauges, wheel: TimerWheel.of(context) },
+      { accept: (socket, peer) => tls.accept(socket, peer), full: () => this.full() },
     );
   }
 

@@ -51,6 +51,7 @@ export class Shard {
         return;
       case "tls":
         this.#plane?.changeTls(order);
+        if (order.id !== undefined) this.#send({ type: "tls", id: order.id });
         return;
       case "users":
         this.#plane?.changeUsers(order);

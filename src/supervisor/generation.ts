@@ -38,6 +38,8 @@ export interface GenerationHost {
 /** How often shards are pinged, and how long one may leave a ping unanswered before it is killed. */
 const pingMs = 1_000;
 const unresponsiveMs = 5_000;
+/** A shard that does not say by then that it uses a change of TLS is busy, and uses it when it comes to it. */
+const tlsMs = 2_000;
 /** A shard that is not ready by then never will be. */
 const startMs = 60_000;
 
@@ -169,8 +171,9 @@ export class Generation implements ShardObserver {
     for (const shard of this.shards) shard.send({ type: "quarantine", workers });
   }
 
-  sendTls(change: TlsChange): void {
-    for (const shard of this.shards) shard.send(change);
+  /** Resolves when it holds in every shard, or in those that answer in time. */
+  async changeTls(change: TlsChange): Promise<void> {
+    await Promise.all(this.shards.map((shard) => shard.changeTls(change, tlsMs)));
   }
 
   sendUsers(change: UsersChange): void {

@@ -1,10 +1,14 @@
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import type { AcmeSocket } from "../acme/settings.ts";
 import { type Diagnostic, sortDiagnostics, workerDiagnostic } from "../config/diagnostic.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Overrides } from "../config/overrides.ts";
 import type { ProxyConfig } from "../config/schema/proxy.ts";
+import type { SocketConfig } from "../config/schema/socket.ts";
 import { bundleWorker } from "../isolate/loader/bundle.ts";
 import { loadRuntime } from "../isolate/loader/runtime.ts";
+import { dataDirectory } from "../tls/data-directory.ts";
 import type { Revision } from "./revision.ts";
 
 /** What the command line gave: where the config is, and what to change in it. */
@@ -46,12 +50,31 @@ export async function prepareRevision(source: ConfigSource): Promise<Prepared> {
   const shards = config.shards === "auto" ? availableParallelism() : config.shards;
   await addDevelopmentCertificates(config, source.env);
   await addInterceptionAuthority(config, source.env);
+  const acme = takeAcme(config, source.env);
   const { certificates, userFiles } = loaded;
   return {
-    revision: { config, workers, runtime: script, files, certificates, userFiles, shards },
+    revision: { config, workers, runtime: script, files, certificates, acme, userFiles, shards },
     diagnostics,
     files,
   };
+}
+
+/** Takes out of the config what is the supervisor's business alone: shards need no key of an external account. */
+function takeAcme(config: ProxyConfig, env: NodeJS.ProcessEnv): AcmeSocket[] {
+  const sockets = Object.entries(config.sockets);
+  const servesHttp = sockets.some(([, socket]) => answersHttp01(socket));
+  return sockets.flatMap(([socket, { tls }]) => {
+    if (tls?.acme === undefined) return [];
+    const storage = tls.acme.storage ?? join(dataDirectory(env), "acme");
+    const settings = { ...tls.acme, storage, servesHttp };
+    delete tls.acme;
+    return [{ socket, settings }];
+  });
+}
+
+/** True for a socket that an authority can ask by plain HTTP, if it stands at port 80. */
+function answersHttp01({ tls, http, ...other }: SocketConfig): boolean {
+  return tls === undefined && http.style === "host" && !("tcp" in other) && !("socks" in other);
 }
 
 /** @throws Error when the authority can be neither read nor made */

@@ -1,3 +1,4 @@
+import type { AcmeSocket } from "../acme/settings.ts";
 import type { CertificateFiles } from "../config/certificates.ts";
 import type { ProxyConfig } from "../config/schema/proxy.ts";
 import type { CompiledWorker, RuntimeScript } from "../isolate/environment.ts";
@@ -12,6 +13,8 @@ export interface Revision {
   readonly files: readonly string[];
   /** Where the certificates of its sockets come from. */
   readonly certificates: readonly CertificateFiles[];
+  /** Sockets whose certificates an authority issues. */
+  readonly acme: readonly AcmeSocket[];
   /** The contents of its files of users, by absolute path. */
   readonly userFiles: Readonly<Record<string, string>>;
   /** How many shards run it. */

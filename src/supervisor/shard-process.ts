@@ -3,7 +3,14 @@ import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { parseReport, readBlackBox } from "../isolate/watchdog.ts";
 import type { MetricsSnapshot } from "../observability/traffic.ts";
-import type { FromShard, ShardFailure, ShardInit, TestResult, ToShard } from "../shard/protocol.ts";
+import type {
+  FromShard,
+  ShardFailure,
+  ShardInit,
+  TestResult,
+  TlsChange,
+  ToShard,
+} from "../shard/protocol.ts";
 import { openBlackBox } from "./black-box.ts";
 import { shardEnvironment } from "./shard-environment.ts";
 
@@ -92,6 +99,8 @@ export class ShardProcess {
   #ping = 0;
   #metricsId = 0;
   #metricsWaiting: Array<() => void> = [];
+  #tlsId = 0;
+  readonly #tlsWaiting: Map<number, () => void> = new Map();
   #unresponsive = false;
   #drained = false;
   #exitTimer: NodeJS.Timeout | undefined;
@@ -163,6 +172,21 @@ export class ShardProcess {
     }
   }
 
+  /** Sends the change. Resolves when it holds, the shard ended, or `timeoutMs` passed. */
+  changeTls(change: TlsChange, timeoutMs: number): Promise<void> {
+    if (this.#exit !== null || this.#drained || !this.#child.connected) return Promise.resolve();
+    const id = ++this.#tlsId;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#tlsWaiting.get(id)?.(), timeoutMs);
+      this.#tlsWaiting.set(id, () => {
+        this.#tlsWaiting.delete(id);
+        clearTimeout(timer);
+        resolve();
+      });
+      this.send({ ...change, id });
+    });
+  }
+
   /** Asks for the counts. Resolves when they came (see `onSnapshot`), the shard ended, or `timeoutMs` passed. */
   refreshMetrics(timeoutMs: number): Promise<void> {
     if (this.#exit !== null || this.#drained || !this.#child.connected) return Promise.resolve();
@@ -196,6 +220,9 @@ export class ShardProcess {
       case "metrics":
         this.#observer?.onSnapshot(this, message.snapshot);
         this.#releaseMetrics();
+        return;
+      case "tls":
+        this.#tlsWaiting.get(message.id)?.();
         return;
       case "tested":
         this.#observer?.onTested?.(message.results);
@@ -232,6 +259,7 @@ export class ShardProcess {
     const { code, signal } = this.#exit;
     clearTimeout(this.#exitTimer);
     this.#releaseMetrics();
+    for (const release of [...this.#tlsWaiting.values()]) release();
     const report = parseReport(this.#report.split("\n", 1)[0] ?? "");
     let cause: DeathCause = code === null ? "killed" : "exit";
     if (signal !== null && crashes.has(signal)) cause = "crash";

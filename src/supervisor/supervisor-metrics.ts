@@ -13,6 +13,8 @@ export interface SupervisorState {
   readonly serving: Generation | null;
   readonly draining: readonly Generation[];
   readonly quarantined: readonly string[];
+  /** Numbers of certificates and their orders. */
+  readonly certificates: Iterable<readonly [key: string, value: number]>;
 }
 
 /** All metrics of the proxy: what the shards count, and what the supervisor itself does. */
@@ -74,6 +76,7 @@ export class SupervisorMetrics {
     serving,
     draining,
     quarantined,
+    certificates,
   }: SupervisorState): Iterable<readonly [key: string, value: number]> {
     const ending = draining.reduce((sum, generation) => sum + generation.shards.length, 0);
     yield [metricKey("sluice_shards", { state: "running" }), serving?.listening ?? 0];
@@ -83,6 +86,7 @@ export class SupervisorMetrics {
     yield ["sluice_generation", serving?.number ?? 0];
     yield ["sluice_start_time_seconds", this.#startedAt];
     for (const worker of quarantined) yield [metricKey("sluice_worker_quarantined", { worker }), 1];
+    yield* certificates;
     yield* this.#counters;
   }
 

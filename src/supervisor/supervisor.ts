@@ -148,6 +148,7 @@ export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
     this.#stopping = true;
     this.takeSpare()?.kill();
     this.#watcher?.close();
+    this.#certificates.close();
     this.#next?.kill();
     const current = this.#current;
     if (current !== null) {
@@ -201,10 +202,14 @@ export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
     return this.#certificates.handover(revision);
   }
 
-  onTlsChange(change: TlsChange): void {
-    this.#current?.sendTls(change);
-    // Keys of tickets hold for whoever asks next; the files of another revision are its own.
-    if (change.ticketKeys !== undefined) this.#next?.sendTls(change);
+  async changeTls(changeOf: (revision: Revision) => TlsChange | null): Promise<void> {
+    const generations = new Set([this.#current, this.#next]);
+    await Promise.all(
+      Array.from(generations, (generation) => {
+        const change = generation === null ? null : changeOf(generation.revision);
+        return change === null ? undefined : generation?.changeTls(change);
+      }),
+    );
   }
 
   userFilesOf(revision: Revision): Readonly<Record<string, string>> {
@@ -325,6 +330,7 @@ export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
     try {
       if (this.#stopping)
         throw new GenerationError("internal", "cannot start a shard: it is no longer wanted");
+      await this.#certificates.open(revision);
       await generation.start();
       await generation.listen();
       this.#metrics.learn(revision);
@@ -390,7 +396,8 @@ export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
     const draining = [...this.#draining.keys()];
     const current = this.#current;
     const serving = current === null || this.#draining.has(current) ? null : current;
-    return { serving, draining, quarantined: this.#quarantine.current() };
+    const quarantined = this.#quarantine.current();
+    return { serving, draining, quarantined, certificates: this.#certificates.metrics() };
   }
 
   #strike(worker: string): void {

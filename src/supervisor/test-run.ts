@@ -1,10 +1,11 @@
 import type { LogSettings } from "../observability/process-log.ts";
 import type { TestResult } from "../shard/protocol.ts";
+import { noChallenges } from "../tls/acme-challenges.ts";
 import type { Revision } from "./revision.ts";
 import { ShardProcess, type ShardProgram } from "./shard-process.ts";
 
 /** No socket is opened, so there is nothing to encrypt. */
-const noTls = { ticketKeys: new Uint8Array(48), certificates: {} };
+const noTls = { ticketKeys: new Uint8Array(48), certificates: {}, challenges: noChallenges };
 
 /**
  * Runs the `test` handlers of a revision's Workers in a shard of their own, which opens no socket.

@@ -1,11 +1,12 @@
 import { createHash, randomBytes, X509Certificate } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir, hostname } from "node:os";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import forge from "node-forge";
 import { parseIp } from "../net/cidr.ts";
 import { isPrivateName, isUnder, privateRanges, privateSuffixes } from "../net/private-names.ts";
 import type { ServedKeypair } from "./acceptor.ts";
+import { dataDirectory } from "./data-directory.ts";
 import {
   describeCertificate,
   type Keys,
@@ -13,6 +14,7 @@ import {
   nameConstraints,
   permittedSuffixes,
   serverExtensions,
+  signWith,
   toPem,
 } from "./x509.ts";
 
@@ -29,14 +31,6 @@ const renewMs = 10 * 86_400_000;
 
 /** Names that lead to this machine. */
 const localNames = ["localhost", "127.0.0.1", "::1"];
-
-/** Where Sluice keeps data: `SLUICE_DATA_DIR`, or `sluice` among the user's (XDG Base Directory Specification). */
-export function dataDirectory(env: NodeJS.ProcessEnv): string {
-  const { SLUICE_DATA_DIR: own, XDG_DATA_HOME: data } = env;
-  if (own !== undefined && own !== "") return own;
-  const base = data !== undefined && data !== "" ? data : join(env.HOME ?? homedir(), ".local", "share");
-  return join(base, "sluice");
-}
 
 /** Where the authority of this kind lives. */
 export function caDirectory(kind: LocalCaKind, env: NodeJS.ProcessEnv): string {
@@ -183,7 +177,7 @@ function makeAuthority(kind: LocalCaKind): string {
       ...constraints,
     ],
   });
-  certificate.sign(forge.pki.privateKeyFromPem(keys.key), forge.md.sha256.create());
+  signWith(certificate, keys.key);
   return keys.key + toPem(certificate);
 }
 

@@ -102,6 +102,11 @@ export function permittedSuffixes(certificate: forge.pki.Certificate): readonly 
   });
 }
 
+/** Signs with SHA-256. @param key of the issuer, in PEM */
+export function signWith(certificate: forge.pki.Certificate, key: string): void {
+  certificate.sign(forge.pki.privateKeyFromPem(key), forge.md.sha256.create());
+}
+
 export function toPem(certificate: forge.pki.Certificate): string {
   return forge.pki.certificateToPem(certificate).replaceAll("\r\n", "\n");
 }

@@ -332,7 +332,7 @@ services:
     stderr,
     /proxy\.yaml:3:\d+: error: cannot use key "\.\/exact\.key": it belongs to another certificate/,
   );
-  assert.match(stderr, /proxy\.yaml:4:\d+: error: .*expected either certificates/);
+  assert.match(stderr, /proxy\.yaml:4:\d+: error: .*expected certificates/);
   assert.match(stderr, /proxy\.yaml:5:\d+: error: cannot read "\.\/none\.pem": there is no such file/);
   assert.match(stderr, /proxy\.yaml:5:\d+: error: cannot use key "\.\/ca\.pem": the file holds none in PEM/);
   assert.match(stderr, /proxy\.yaml:6:\d+: error: cannot use OCSP response/);

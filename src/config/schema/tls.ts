@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isPrivateName } from "../../net/private-names.ts";
+import { acme } from "./acme.ts";
 import { duration, text } from "./common.ts";
 
 /** A certificate with its key. In the config they are names of files; when it is loaded, their contents in PEM. */
@@ -111,6 +112,11 @@ export const socketTls = z
           "a list. `sluice cert install` makes this machine trust it.",
         examples: [true, ["shop.internal", "192.168.1.5"]],
       }),
+    acme: acme.optional().meta({
+      description:
+        "An authority such as Let's Encrypt issues the certificate, and Sluice renews it when a third of its time is left. " +
+        "Until the first is there, clients are shown one that nobody vouches for.",
+    }),
     clientCertificates: clientCertificates
       .optional()
       .meta({ description: "Asks clients for a certificate. Without it none is asked for." }),
@@ -129,9 +135,10 @@ export const socketTls = z
       examples: ["5s"],
     }),
   })
-  .refine((tls) => tls.certificates.length > 0 !== (tls.development !== false), {
+  .refine((tls) => (tls.certificates.length > 0 || tls.acme !== undefined) !== (tls.development !== false), {
     error:
-      "expected either certificates, as in certificates: [{ certificate: ./cert.pem, key: ./key.pem }], or development: true",
+      "expected certificates, as in certificates: [{ certificate: ./cert.pem, key: ./key.pem }], or acme, as in " +
+      "acme: { domains: [example.com] }, or development: true in place of both",
   })
   .meta({
     id: "SocketTls",

@@ -15,6 +15,7 @@ import type { ByteStream, TlsFacts } from "../exchange.ts";
 import { HeaderEditor } from "../header-edits.ts";
 import type { ParserLimits } from "../http1/events.ts";
 import { HttpDate } from "../http1/http-date.ts";
+import { AcmeResponder } from "./acme-responder.ts";
 import { DownstreamConnection } from "./downstream-connection.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { TrustedProxies } from "./trusted-proxies.ts";
@@ -46,7 +47,7 @@ export class HttpServer implements ConnectionServer {
   readonly protocols: readonly string[] = ["http/1.1"];
   readonly name: string;
   readonly config: ServerConfig;
-  readonly service: Service;
+  service: Service;
   readonly log: Logger;
   readonly traffic: Traffic;
   readonly wheel: TimerWheel;
@@ -122,6 +123,12 @@ export class HttpServer implements ConnectionServer {
   /** Milliseconds without a byte after which a tunnel to `stream` is closed; 0 is never. */
   tunnelIdle(stream: ByteStream): number {
     return stream.isTimed === true ? 0 : this.config.timeouts.idle;
+  }
+
+  /** See `ConnectionServer`. A forward proxy has no sites of its own. */
+  answerAcme(tokens: Readonly<Record<string, string>>): void {
+    if (this.config.style !== "host") return;
+    this.service = AcmeResponder.before(this.service, tokens);
   }
 
   /** A connection is closed. */
