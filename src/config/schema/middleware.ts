@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Designator } from "../../services/service.ts";
 import { designator, duration, headerEdits, headerName, json, oneOf, size, text } from "./common.ts";
+import { type CompressionConfig, compression } from "./compression.ts";
 import { type JwtConfig, jwt } from "./jwt.ts";
 import { userSource } from "./users.ts";
 
@@ -326,6 +327,7 @@ export interface BuiltInConfigs {
   readonly jwt: JwtConfig;
   readonly ip: IpConfig;
   readonly cors: CorsConfig;
+  readonly compression: CompressionConfig;
   readonly headers: HeadersConfig;
   readonly bodyLimit: number;
   readonly requestId: RequestIdConfig;
@@ -339,6 +341,7 @@ export const builtInKinds = [
   "jwt",
   "ip",
   "cors",
+  "compression",
   "headers",
   "bodyLimit",
   "requestId",
@@ -368,6 +371,7 @@ const step = z.strictObject({
   jwt: jwt.optional(),
   ip: ip.optional(),
   cors: cors.optional(),
+  compression: compression.optional(),
   headers: headers.optional(),
   bodyLimit: size
     .refine((value) => value > 0, { error: "expected a size of at least one byte" })

@@ -2,6 +2,7 @@ import type { BuiltInConfigs, MiddlewareConfig } from "../../config/schema/middl
 import type { ServiceContext } from "../context.ts";
 import { createBasicAuth } from "./basic-auth.ts";
 import { createBodyLimit } from "./body-limit.ts";
+import { createCompression } from "./compression/compression.ts";
 import { createCors } from "./cors.ts";
 import { createForwardAuth } from "./forward-auth.ts";
 import { createHeaderRules } from "./header-rules.ts";
@@ -20,6 +21,7 @@ const factories: { readonly [K in keyof BuiltInConfigs]: MiddlewareFactory<Built
   jwt: createJwt,
   ip: createIpFilter,
   cors: createCors,
+  compression: createCompression,
   headers: createHeaderRules,
   bodyLimit: createBodyLimit,
   requestId: createRequestId,

@@ -6,6 +6,7 @@ import type { Service, Tunnel } from "../service.ts";
 import { answer } from "./answer.ts";
 import { HeadEdit, type HeadEditor } from "./head-edit.ts";
 import type { Middleware, MiddlewareFactory } from "./middleware.ts";
+import { addVary } from "./vary.ts";
 
 /**
  * Cross-origin resource sharing (the Fetch standard, §3.2): answers preflights, and tells browsers which other sites'
@@ -78,10 +79,7 @@ class Cors implements Middleware {
   /** A cache must not give one site's answer to another. */
   #vary(headers: HeaderBlock, name: string): void {
     if (this.#origins.any && !this.#config.credentials) return;
-    const present = headers.getAll("vary").join(",").toLowerCase().split(",");
-    if (!present.some((value) => value.trim() === name.toLowerCase() || value.trim() === "*")) {
-      headers.append("vary", name);
-    }
+    addVary(headers, name);
   }
 }
 
