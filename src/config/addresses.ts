@@ -3,7 +3,18 @@ import { type Address, formatAddress, parseAddress } from "../net/address.ts";
 import type { Note, Report } from "./diagnostic.ts";
 import type { NamedService } from "./kinds.ts";
 import { placeOf, type Span } from "./source.ts";
-import { child, entries, flagOf, type MapNode, shown, type TextNode, textAt } from "./tree.ts";
+import {
+  asText,
+  type ConfigNode,
+  child,
+  entries,
+  flagOf,
+  items,
+  type MapNode,
+  shown,
+  type TextNode,
+  textAt,
+} from "./tree.ts";
 
 /** Checks every address and makes the paths of unix sockets absolute, in the tree. */
 export function checkAddresses(root: MapNode, services: readonly NamedService[], report: Report): void {
@@ -36,9 +47,20 @@ export function checkAddresses(root: MapNode, services: readonly NamedService[],
 
   for (const { kind, body } of services) {
     if (kind !== "external") continue;
-    const node = textAt(body.node, "address");
-    const address = node === null ? null : read(node, report);
-    if (node !== null && address !== null) checkDestination(node, address, report);
+    for (const node of destinationsOf(body.node)) {
+      const address = read(node, report);
+      if (address !== null) checkDestination(node, address, report);
+    }
+  }
+}
+
+/** The addresses of an external, however they are written. */
+export function* destinationsOf(external: ConfigNode): Iterable<TextNode> {
+  const alone = textAt(external, "address");
+  if (alone !== null) yield alone;
+  for (const item of items(child(external, "addresses"))) {
+    const address = asText(item) ?? textAt(item, "address");
+    if (address !== null) yield address;
   }
 }
 

@@ -57,6 +57,7 @@ export class Contents {
         break;
       case "external":
         this.#tls(child(service.body.node, "tls"));
+        for (const item of items(child(service.body.node, "addresses"))) this.#tls(child(item, "tls"));
         break;
       case "network":
         this.#authorities(child(service.body.node, "trust"));

@@ -19,6 +19,7 @@ import { check, validate } from "./shape.ts";
 import { checkSocket } from "./sockets.ts";
 import type { Environment } from "./substitution.ts";
 import { child, entries } from "./tree.ts";
+import { checkUpstream } from "./upstreams.ts";
 import { checkCompatibility } from "./workers.ts";
 
 export interface LoadedConfig {
@@ -58,6 +59,7 @@ export function loadConfig(
     if (service.kind === "worker") checkCompatibility(service, host.now(), report);
     if (service.kind === "network") checkNetwork(service, report);
     if (service.kind === "router") checkRouter(service, report);
+    if (service.kind === "external") checkUpstream(service, report);
   }
   for (const socket of entries(child(root, "sockets"))) {
     contents.fillSocket(socket);

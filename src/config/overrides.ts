@@ -40,8 +40,11 @@ export function applyOverrides(
     for (const [name, value] of Object.entries(values ?? {})) {
       const named = child(section, name);
       const target = kind === null ? named : child(named, kind);
-      if (target?.kind === "map") put(target, key, madeScalar(prefix + value, `${flag} ${name}`));
-      else if (target === null && !incomplete) {
+      if (target?.kind === "map") {
+        put(target, key, madeScalar(prefix + value, `${flag} ${name}`));
+        // One address in place of all.
+        if (kind === "external") target.entries.delete("addresses");
+      } else if (target === null && !incomplete) {
         const names = Array.from(entries(section))
           .filter((entry) => kind === null || child(entry.node, kind) !== null)
           .map((entry) => entry.key);

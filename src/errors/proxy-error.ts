@@ -45,6 +45,7 @@ const kinds = {
   upstream_tls_failed: { status: 502, source: "upstream", retry: false },
   upstream_proxy_failed: { status: 502, source: "upstream", retry: false },
   upstream_busy: { status: 503, source: "upstream", retry: true },
+  upstream_overloaded: { status: 503, source: "upstream", retry: true },
   upstream_head_timeout: { status: 504, source: "upstream", retry: false },
   upstream_idle_timeout: { status: 504, source: "upstream", retry: false },
   upstream_total_timeout: { status: 504, source: "upstream", retry: false },

@@ -74,6 +74,8 @@ export abstract class Exchange {
   handler: ExchangeHandler | null = null;
   /** Set once the downstream is gone. */
   aborted: ProxyError | null = null;
+  /** How often the request was sent to an upstream, when it was more than once; 0 otherwise. */
+  attempts = 0;
   #body: BodySource | null;
 
   static readonly maxDepth = 32;
@@ -99,6 +101,11 @@ export abstract class Exchange {
     const body = this.#body;
     this.#body = null;
     return body;
+  }
+
+  /** Called by a service that sends the request once more. @param count attempts so far, the new one included */
+  noteAttempts(count: number): void {
+    this.attempts = count;
   }
 
   /** A 1xx response other than 101, for example 100 or 103; ignored where the downstream cannot take it. */

@@ -8,6 +8,8 @@ export interface ServiceContext {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly isolates: IsolateEnvironment;
+  /** Random bytes that all shards and generations of a proxy share, until it ends; for what clients get and bring back. */
+  readonly secret: Uint8Array;
   /** Milliseconds of a clock that only goes forward. */
   now(): number;
 }

@@ -38,6 +38,7 @@ export class DataPlane {
       log,
       metrics: this.#metrics,
       isolates: this.#isolates,
+      secret: init.secret,
       now: () => performance.now(),
     };
     this.#userFiles = UserFiles.of(context);
@@ -105,7 +106,7 @@ export class DataPlane {
   /** Sockets of this config to which one of its externals leads. */
   #innerSockets(): Set<string> {
     const targets = Object.values(this.#config.services).flatMap((service) =>
-      "external" in service ? parseAddress(service.external.address) : [],
+      "external" in service ? service.external.addresses.map(({ address }) => parseAddress(address)) : [],
     );
     const inner = Object.entries(this.#config.sockets).filter(([, socket]) => {
       const address = parseAddress(socket.address);

@@ -21,6 +21,8 @@ export interface ShardInit {
   /** Where the watchdog notes which Worker runs, for the time after a crash; null where no such file can be had. */
   readonly blackBoxFd: number | null;
   readonly tls: TlsHandover;
+  /** Drawn when the supervisor starts; see `ServiceContext.secret`. */
+  readonly secret: Uint8Array;
   /** The contents of files of users, by absolute path as the config has it. */
   readonly userFiles: Readonly<Record<string, string>>;
 }

@@ -19,6 +19,8 @@ export class GenerationError extends Error {
 /** What a generation lives in, and tells. */
 export interface GenerationHost {
   readonly program: ShardProgram;
+  /** Random bytes, the same for all generations. */
+  readonly secret: Uint8Array;
   /** Milliseconds of a clock that only goes forward. */
   now(): number;
   nextShardId(): number;
@@ -245,6 +247,7 @@ export class Generation implements ShardObserver {
           quarantined: host.quarantined(),
           log: this.#log,
           tls: host.tlsOf(this.revision),
+          secret: host.secret,
           userFiles: host.userFilesOf(this.revision),
         },
       },

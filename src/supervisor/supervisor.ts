@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { Diagnostic } from "../config/diagnostic.ts";
 import type { ProxyConfig } from "../config/schema/proxy.ts";
 import type { SocketConfig } from "../config/schema/socket.ts";
@@ -55,6 +56,7 @@ const maxDraining = 4;
 /** Owns the listening sockets, the generations of shards, and the admin endpoint. Parses nothing from a client. */
 export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
   readonly program: ShardProgram;
+  readonly secret: Uint8Array = randomBytes(32);
   readonly now: () => number;
   readonly #options: SupervisorOptions;
   readonly #sockets: ListeningSockets;

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { LogSettings } from "../observability/process-log.ts";
 import type { TestResult } from "../shard/protocol.ts";
 import { noChallenges } from "../tls/acme-challenges.ts";
@@ -34,6 +35,7 @@ export function runTests(
           quarantined: [],
           log,
           tls: noTls,
+          secret: randomBytes(32),
           userFiles,
         },
         sockets: [],

@@ -62,7 +62,20 @@ describe("a config", () => {
       services: {
         app: {
           external: {
-            address: "app:80",
+            addresses: [{ address: "app:80", weight: 1, backup: false }],
+            balance: { kind: "roundRobin" },
+            health: {
+              passive: {
+                failures: 5,
+                on: ["connect", "reset", "timeout"],
+                ejection: 10_000,
+                maxEjection: 300_000,
+              },
+              panicThreshold: 0,
+              slowStart: 0,
+            },
+            warm: 0,
+            resolve: { servers: [], minTtl: 1_000, maxTtl: 300_000, refresh: 30_000 },
             http: {
               style: "host",
               forwarded: "x-forwarded",
@@ -70,7 +83,7 @@ describe("a config", () => {
               injectResponseHeaders: {},
             },
             timeouts: { connect: 5_000, head: 60_000, idle: 60_000, total: 0, keepAlive: 60_000 },
-            limits: { connections: 1024, idleConnections: 1024 },
+            limits: { connections: 1024, pending: 0, requests: 0, idleConnections: 1024 },
           },
         },
         internet: { network: { allow: ["public"], deny: [] } },
@@ -152,7 +165,7 @@ log: { access: "\${ON}" }
     assert.ok(o !== undefined && "external" in o && x !== undefined && "worker" in x);
     assert.equal(w.worker.main, "/config/team/w.ts");
     assert.equal(d.disk.path, "/config/team");
-    assert.equal(o.external.address, "unix:/config/run/o.sock");
+    assert.equal(o.external.addresses[0]?.address, "unix:/config/run/o.sock");
     assert.equal(x.worker.script, "/elsewhere/sub/x.js");
     assert.equal(config.sockets.s?.address, "unix:/config/s.sock");
     assert.deepEqual(x.worker.bindings, { D: { data: "AP8K" } });
@@ -240,7 +253,7 @@ shards: 1
     const { app, d } = config.services;
     assert.ok(app !== undefined && "external" in app && d !== undefined && "disk" in d);
     assert.deepEqual(
-      [config.sockets.a?.address, config.sockets.b?.address, app.external.address, d.disk.path],
+      [config.sockets.a?.address, config.sockets.b?.address, app.external.addresses[0]?.address, d.disk.path],
       ["127.0.0.1:7", "fd:5", "other:2", "/files"],
     );
     assert.deepEqual([config.shards, config.admin], ["auto", { address: "127.0.0.1:0" }]);

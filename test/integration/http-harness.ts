@@ -21,6 +21,7 @@ import type { Service, Tunnel } from "../../src/services/service.ts";
 /** What a shard lends, with a log that keeps its lines. */
 export class TestContextOfServices {
   readonly metrics: Metrics = new Metrics();
+  readonly secret: Uint8Array = new Uint8Array(32);
   readonly lines: Array<{ event: string; message: string; fields: LogFields | undefined }> = [];
   readonly accesses: LogFields[] = [];
   readonly log = {
@@ -112,6 +113,7 @@ export class TestProxy {
 
   static async start(test: TestContext, options: ProxyOptions): Promise<TestProxy> {
     const proxy = new TestProxy(options);
+    await proxy.#external?.ready?.();
     await proxy.#listener.listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
     test.after(() => proxy.stop());
     return proxy;
@@ -135,6 +137,13 @@ export class TestProxy {
     const read = (state: string): number =>
       gauges.get(`sluice_upstream_connections{service="upstream",state="${state}"}`) ?? 0;
     return { open: read("open"), idle: read("idle") };
+  }
+
+  /** The value of a gauge or counter of the external. @param labels after `service`, as `state="up"` */
+  upstreamMetric(name: string, labels = ""): number {
+    const key = `sluice_upstream_${name}{service="upstream"${labels === "" ? "" : `,${labels}`}}`;
+    const { counters, gauges } = this.context.metrics.snapshot();
+    return new Map([...counters, ...gauges]).get(key) ?? 0;
   }
 
   /** Errors that the socket has counted, by code. */

@@ -106,6 +106,7 @@ export class WorkerBench {
     this.context = {
       log,
       metrics: this.metrics,
+      secret: new Uint8Array(32),
       now: () => performance.now() + this.ahead,
       isolates: {
         runtime,

@@ -131,6 +131,7 @@ export class WorkerRunner {
       },
       metrics: new Metrics(),
       now: () => performance.now(),
+      secret: new Uint8Array(32),
       isolates: {
         runtime: this.#runtime,
         codeCache: {

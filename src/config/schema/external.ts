@@ -1,15 +1,58 @@
 import { z } from "zod";
 import { address, duration, headerEdits, headerName, httpStyle } from "./common.ts";
 import { externalTls } from "./tls.ts";
+import {
+  balance,
+  health,
+  resolve,
+  retries,
+  sticky,
+  type UpstreamAddress,
+  upstreamAddress,
+} from "./upstream.ts";
 
 export const external = z
   .strictObject({
-    address: address.meta({
+    address: address.optional().meta({
       description:
         "The server. Every request goes there, whatever the host in its URL. `--external-addr NAME=ADDR` puts another " +
-        "address in its place.",
+        "address in its place. Each address of a host name is an endpoint of its own.",
       examples: ["127.0.0.1:9000", "unix:/run/app.sock"],
     }),
+    addresses: z
+      .array(upstreamAddress)
+      .min(1, { error: "expected at least one address" })
+      .optional()
+      .meta({
+        description: "Several servers that do the same, in place of `address`.",
+        examples: [["10.0.0.1:9000", { address: "10.0.0.2:9000", weight: 2 }]],
+      }),
+    balance: balance.prefault("roundRobin").meta({
+      description: "Which of several endpoints a request goes to.",
+      examples: ["leastRequests", { hash: "client" }],
+    }),
+    sticky: sticky.optional().meta({
+      description: "Keeps a client with its endpoint by a cookie.",
+      examples: [{ cookie: "server" }],
+    }),
+    health: health.prefault({}),
+    retries: retries.optional().meta({
+      description:
+        "What is sent again after a failure. Without it, a request whose connection cannot be opened is tried on up to two " +
+        "other endpoints. In any case a request is sent once more when a kept connection turns out to be closed.",
+      examples: [{ attempts: 2, on: ["connect", "reset", 503] }],
+    }),
+    warm: z
+      .int()
+      .min(0)
+      .max(1000)
+      .default(0)
+      .meta({
+        description:
+          "Connections to each endpoint that are opened before a request needs them, in each shard.",
+        examples: [2],
+      }),
+    resolve: resolve.prefault({}),
     http: z
       .strictObject({
         style: httpStyle.default("host").meta({
@@ -102,8 +145,28 @@ export const external = z
           .default(1024)
           .meta({
             description:
-              "Connections to the server at one time, in each shard. Requests above it wait for a free one.",
+              "Connections to each endpoint at one time, in each shard. Requests above it wait for a free one.",
             examples: [1024],
+          }),
+        pending: z
+          .int()
+          .nonnegative()
+          .default(0)
+          .meta({
+            description:
+              "Requests that may wait for a connection, in each shard, to all endpoints together. Above it the answer is 503 " +
+              "with Retry-After. 0 is no limit.",
+            examples: [100],
+          }),
+        requests: z
+          .int()
+          .nonnegative()
+          .default(0)
+          .meta({
+            description:
+              "Requests and streams under way at one time, in each shard, to all endpoints together. Above it the answer is 503 " +
+              "with Retry-After. 0 is no limit.",
+            examples: [1000],
           }),
         idleConnections: z
           .int()
@@ -117,14 +180,22 @@ export const external = z
       .meta({
         id: "ExternalLimits",
         title: "Limits of a server",
-        description: "How much the server is asked for.",
+        description: "How much the servers are asked for.",
       })
       .prefault({}),
   })
   .meta({
     id: "External",
     title: "External server",
-    description: "One upstream server. It takes every request, whatever host its URL names.",
+    description:
+      "An upstream server, or several that do the same. It takes every request, whatever host its URL names.",
     examples: [{ address: "127.0.0.1:9000" }],
+  })
+  .transform(({ address, addresses, ...rest }, context) => {
+    const all = addresses ?? (address === undefined ? [] : [{ address, weight: 1, backup: false }]);
+    if (all.length > 0) return { ...rest, addresses: all as readonly UpstreamAddress[] };
+    // src/config/upstreams.ts reports it.
+    context.addIssue({ code: "custom", message: "expected address", params: { reportedByKinds: true } });
+    return z.NEVER;
   });
 export type ExternalConfig = z.output<typeof external>;

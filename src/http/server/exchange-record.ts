@@ -25,6 +25,7 @@ export function recordExchange(server: HttpServer, exchange: DownstreamExchange)
       status,
       bytes: exchange.sent,
       ms: Math.round(took * 1000) / 1000,
+      attempts: exchange.attempts === 0 ? undefined : exchange.attempts,
       error: error?.code,
       id: error === null || error.id === "" ? undefined : error.id,
     });

@@ -59,6 +59,8 @@ export interface EndpointClient {
   readonly pending: number;
   /** @param fresh an idle connection will not do: one has just failed. */
   attempt(owner: AttemptOwner, fresh: boolean): Attempt;
+  /** From now on so many connections are kept open, busy or idle, as far as the limits allow. */
+  keepWarm(count: number): void;
   /** No attempt follows; what is idle is closed, and the rest when its attempt is over. Idempotent. */
   close(): void;
 }

@@ -1,8 +1,6 @@
 import type { ExternalConfig } from "../../config/schema/external.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
-import { metricKey } from "../../observability/metric-key.ts";
-import type { Gauges } from "../../observability/traffic.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "../context.ts";
 import type { Service, Tunnel } from "../service.ts";
 import { ExternalTunnel } from "./tunnel.ts";
@@ -10,26 +8,28 @@ import { Upstream } from "./upstream.ts";
 import { UpstreamExchange } from "./upstream-exchange.ts";
 
 /**
- * A server at a fixed address. It takes every request, whatever the URL's host says. In host style it sees the client's
- * authority in Host, as in workerd and unlike nginx's default: the site that the client asked for is what decides about
- * virtual hosts, redirects and cookies, and a Worker that wants another name says so in the URL.
+ * A server at a fixed address, or several that do the same. It takes every request, whatever the URL's host says. In host
+ * style it sees the client's authority in Host, as in workerd and unlike nginx's default: the site that the client asked
+ * for is what decides about virtual hosts, redirects and cookies, and a Worker that wants another name says so in the URL.
  */
 class ExternalService implements LinkableService {
   readonly kind = "external";
   readonly name: string;
   readonly #upstream: Upstream;
-  readonly #gauges: Gauges;
   #closed = false;
 
   constructor(name: string, config: ExternalConfig, context: ServiceContext) {
     this.name = name;
     this.#upstream = new Upstream(name, config, context);
-    this.#gauges = context.metrics.gauges;
-    this.#gauges.gauge(this.#key("open"), () => this.#upstream.endpoint.client.open);
-    this.#gauges.gauge(this.#key("idle"), () => this.#upstream.endpoint.client.idle);
   }
 
   link(): void {}
+
+  /** Names are asked for, endpoints checked and connections opened ahead; nothing of it is waited for. */
+  ready(): Promise<void> {
+    this.#upstream.group.open();
+    return Promise.resolve();
+  }
 
   handle(exchange: Exchange): void {
     const problem = this.#problem(exchange.depth);
@@ -55,7 +55,7 @@ class ExternalService implements LinkableService {
       tunnel.refuse(problem);
       return;
     }
-    new ExternalTunnel(this.#upstream.endpoint, tunnel).open();
+    new ExternalTunnel(this.#upstream, tunnel).open();
   }
 
   at(): Service {
@@ -65,8 +65,6 @@ class ExternalService implements LinkableService {
   close(): void {
     this.#closed = true;
     this.#upstream.close();
-    this.#gauges.drop(this.#key("open"));
-    this.#gauges.drop(this.#key("idle"));
   }
 
   #problem(depth: number): ProxyError | null {
@@ -78,10 +76,6 @@ class ExternalService implements LinkableService {
       );
     }
     return null;
-  }
-
-  #key(state: "open" | "idle"): string {
-    return metricKey("sluice_upstream_connections", { service: this.name, state });
   }
 }
 

@@ -29,6 +29,10 @@ export class PassedExchange extends Exchange implements ExchangeHandler {
     return this.outer.takeBody();
   }
 
+  override noteAttempts(count: number): void {
+    this.outer.noteAttempts(count);
+  }
+
   inform(head: ResponseHead): void {
     this.outer.inform(head);
   }

@@ -141,7 +141,7 @@ export class Http1Attempt implements Attempt, SenderOwner, BodySource {
       this.#arm(this.#upstream.config.timeouts.idle);
       this.#owner.onResponse(head, this);
       // Whoever took the answer does not read it yet: the upstream is not to blame that nothing moves.
-      if (this.#holding && this.#state === READING) this.#arm(0);
+      if (this.#holding && this.#state === READING && !this.#discarding) this.#arm(0);
       return;
     }
     // The connection is given back first, since the answer may bring the client's next request at once.

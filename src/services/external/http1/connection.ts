@@ -21,6 +21,8 @@ export class Http1Connection implements TransportOwner, TimerOwner, PumpOwner {
   readonly parser: ResponseParser;
   /** It has served an attempt before: if it closes now without a byte, the upstream had let it go. */
   reused = false;
+  /** It could be opened. */
+  stood = false;
   readonly #endpoint: Endpoint;
   readonly #upstream: Upstream;
   readonly #pool: Http1Pool;
@@ -34,7 +36,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, PumpOwner {
   #peerEnded = false;
   #broken: Error | null = null;
 
-  constructor(endpoint: Endpoint, pool: Http1Pool, attempt: Http1Attempt, connectDeadline: number) {
+  constructor(endpoint: Endpoint, pool: Http1Pool, attempt: Http1Attempt | null, connectDeadline: number) {
     const { upstream } = endpoint;
     this.#endpoint = endpoint;
     this.#upstream = upstream;
@@ -43,7 +45,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, PumpOwner {
     this.#connectDeadline = connectDeadline;
     this.parser = new ResponseParser(upstream.parserLimits);
     this.#pump = new MessagePump(this, this.parser);
-    attempt.connecting(this);
+    attempt?.connecting(this);
   }
 
   open(): void {
@@ -128,8 +130,10 @@ export class Http1Connection implements TransportOwner, TimerOwner, PumpOwner {
   onConnect(): void {
     if (this.#state !== CONNECTING) return;
     const attempt = this.#attempt;
+    this.stood = true;
     this.#state = BUSY;
-    if (attempt === null) this.destroy();
+    // One that was opened ahead waits for its first attempt.
+    if (attempt === null) this.release();
     else attempt.onConnection(this);
   }
 

@@ -1,9 +1,11 @@
+import type { ExternalConfig } from "../../../config/schema/external.ts";
 import { ProxyError } from "../../../errors/proxy-error.ts";
 import { type TimerOwner, type TimerWheel, WheelTimer } from "../../../net/timer-wheel.ts";
 import type { AttemptOwner, EndpointClient } from "../attempt.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { Http1Attempt } from "./attempt.ts";
 import { Http1Connection } from "./connection.ts";
+import { WarmConnections } from "./warm-connections.ts";
 
 /**
  * The HTTP/1.1 connections to one endpoint. An idle connection is used last in, first out, so that a quiet time lets the others
@@ -18,6 +20,7 @@ export class Http1Pool implements EndpointClient, TimerOwner {
   readonly #open: Set<Http1Connection> = new Set();
   /** Attempts that wait for a connection, with the time until which they do. */
   readonly #waiting: Map<Http1Attempt, number> = new Map();
+  #warm: WarmConnections | null = null;
   #closed = false;
 
   constructor(endpoint: Endpoint) {
@@ -37,6 +40,16 @@ export class Http1Pool implements EndpointClient, TimerOwner {
     return this.#waiting.size;
   }
 
+  keepWarm(count: number): void {
+    this.#warm = new WarmConnections(this, this.#wheel, Math.min(count, this.#limits.connections));
+    this.#warm.fill();
+  }
+
+  /** Opens a connection that no attempt waits for. */
+  openAhead(): void {
+    this.#openFor(null, this.#connectDeadline());
+  }
+
   attempt(owner: AttemptOwner, fresh: boolean): Http1Attempt {
     return new Http1Attempt(this.#endpoint, this, owner, fresh);
   }
@@ -53,20 +66,31 @@ export class Http1Pool implements EndpointClient, TimerOwner {
         return;
       }
     }
-    const { connections } = this.#endpoint.upstream.config.limits;
+    const { connections } = this.#limits;
     if (this.#open.size >= connections && this.#idle.length > 0) this.#idle.shift()?.destroy();
     if (this.#open.size < connections) {
       this.#openFor(attempt, this.#connectDeadline());
       return;
     }
+    const { upstream } = this.#endpoint;
+    if (!upstream.mayWait) {
+      const { pending } = upstream.config.limits;
+      upstream.onOverload("pending");
+      const message = `cannot connect to ${this.#endpoint.where}: ${pending} requests wait already`;
+      attempt.onNoConnection(new ProxyError("upstream_overloaded", message));
+      return;
+    }
     const deadline = this.#connectDeadline();
     if (this.#waiting.size === 0) this.#wheel.arm(this.#timer, deadline);
     this.#waiting.set(attempt, deadline);
+    upstream.pending++;
   }
 
   /** The attempt does not want a connection any more. */
   leave(attempt: Http1Attempt): void {
-    if (this.#waiting.delete(attempt) && this.#waiting.size === 0) this.#wheel.cancel(this.#timer);
+    if (!this.#waiting.delete(attempt)) return;
+    this.#endpoint.upstream.pending--;
+    if (this.#waiting.size === 0) this.#wheel.cancel(this.#timer);
   }
 
   /** A connection has done its attempt, and can serve another. @returns false when it is not wanted. */
@@ -76,8 +100,7 @@ export class Http1Pool implements EndpointClient, TimerOwner {
       connection.begin(next);
       return true;
     }
-    if (this.#closed || this.#idle.length >= this.#endpoint.upstream.config.limits.idleConnections)
-      return false;
+    if (this.#closed || this.#idle.length >= this.#limits.idleConnections) return false;
     this.#idle.push(connection);
     return true;
   }
@@ -87,8 +110,8 @@ export class Http1Pool implements EndpointClient, TimerOwner {
     if (!this.#open.delete(connection)) return;
     const index = this.#idle.lastIndexOf(connection);
     if (index >= 0) this.#idle.splice(index, 1);
-    if (this.#waiting.size === 0 || this.#open.size >= this.#endpoint.upstream.config.limits.connections)
-      return;
+    this.#warm?.lost(connection);
+    if (this.#waiting.size === 0 || this.#open.size >= this.#limits.connections) return;
     const deadline = this.#waiting.values().next().value ?? this.#connectDeadline();
     const next = this.#nextWaiting();
     if (next !== null) this.#openFor(next, deadline);
@@ -97,6 +120,7 @@ export class Http1Pool implements EndpointClient, TimerOwner {
   /** Closes the idle connections; the others close when their attempt is done. */
   close(): void {
     this.#closed = true;
+    this.#warm?.close();
     for (const connection of [...this.#idle]) connection.destroy();
   }
 
@@ -106,8 +130,8 @@ export class Http1Pool implements EndpointClient, TimerOwner {
         this.#wheel.arm(this.#timer, deadline);
         return;
       }
-      this.#waiting.delete(attempt);
-      const { connections } = this.#endpoint.upstream.config.limits;
+      this.leave(attempt);
+      const { connections } = this.#limits;
       attempt.onNoConnection(
         new ProxyError(
           "upstream_busy",
@@ -117,10 +141,14 @@ export class Http1Pool implements EndpointClient, TimerOwner {
     }
   }
 
-  #openFor(attempt: Http1Attempt, deadline: number): void {
+  #openFor(attempt: Http1Attempt | null, deadline: number): void {
     const connection = new Http1Connection(this.#endpoint, this, attempt, deadline);
     this.#open.add(connection);
     connection.open();
+  }
+
+  get #limits(): ExternalConfig["limits"] {
+    return this.#endpoint.upstream.config.limits;
   }
 
   #nextWaiting(): Http1Attempt | null {

@@ -1,0 +1,45 @@
+import { type TimerOwner, type TimerWheel, WheelTimer } from "../../../net/timer-wheel.ts";
+import type { Http1Connection } from "./connection.ts";
+import type { Http1Pool } from "./pool.ts";
+
+/** The wait before a connection is opened in place of one that is gone; doubled while none can be had. */
+const firstMs = 250;
+const maxMs = 30_000;
+
+/** Keeps so many connections of a pool open, whether requests need them or not. */
+export class WarmConnections implements TimerOwner {
+  readonly #pool: Http1Pool;
+  readonly #wheel: TimerWheel;
+  readonly #count: number;
+  readonly #timer: WheelTimer = new WheelTimer(this);
+  #failures = 0;
+  #closed = false;
+
+  constructor(pool: Http1Pool, wheel: TimerWheel, count: number) {
+    this.#pool = pool;
+    this.#wheel = wheel;
+    this.#count = count;
+  }
+
+  fill(): void {
+    for (let missing = this.#count - this.#pool.open; missing > 0; missing--) this.#pool.openAhead();
+  }
+
+  /** A connection of the pool is closed, or could not be opened. */
+  lost(connection: Http1Connection): void {
+    if (this.#closed || this.#pool.open >= this.#count) return;
+    this.#failures = connection.stood ? 0 : this.#failures + 1;
+    if (this.#timer.tick !== -1) return;
+    const ms = Math.min(firstMs * 2 ** Math.min(this.#failures, 10), maxMs);
+    this.#wheel.arm(this.#timer, this.#wheel.now() + ms);
+  }
+
+  onTimer(): void {
+    this.fill();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wheel.cancel(this.#timer);
+  }
+}
