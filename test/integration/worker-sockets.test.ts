@@ -4,6 +4,7 @@ import net, { type AddressInfo } from "node:net";
 import { after, afterEach, test } from "node:test";
 import tls from "node:tls";
 import forge from "node-forge";
+import { external } from "../../src/config/schema/external.ts";
 import type { NetworkConfig } from "../../src/config/schema/network.ts";
 import { TimerWheel } from "../../src/net/timer-wheel.ts";
 import { Metrics } from "../../src/observability/traffic.ts";
@@ -200,21 +201,16 @@ test("a certificate that nobody trusts is refused", async () => {
     const secured = new tls.TLSSocket(socket, { isServer: true, cert: certificate, key });
     secured.on("error", () => {});
   });
-  const external = createExternal(
+  const app = createExternal(
     "APP",
-    {
-      address: `127.0.0.1:${server.port}`,
-      tcp: {},
-      http: { style: "host", injectRequestHeaders: {}, injectResponseHeaders: {} },
-      timeouts: { connect: 5000, head: 0, idle: 0, total: 0, keepAlive: 0 },
-    } as never,
+    external.parse({ address: `127.0.0.1:${server.port}`, tcp: {} }),
     context,
   );
-  cleanUp.push(() => external.close());
+  cleanUp.push(() => app.close());
   const result = await run(
     `return Response.json(await failure(env.APP.connect("app.internal:1", { secureTransport: "on" }).opened));`,
     server.port,
-    [external],
+    [app],
   );
   assert.deepEqual(result, ["TypeError", "fetch failed: upstream_tls_failed"]);
   await empty();
