@@ -80,6 +80,12 @@ export abstract class OpeningStage<R extends OpeningReader> implements Stage, Op
     socket.destroy();
   }
 
+  /** Nobody believes whoever is at the other end. */
+  protected untrusted(socket: Socket): void {
+    this.#failed(socket, "untrusted");
+    socket.resetAndDestroy();
+  }
+
   onOpened(opening: Opening<R>): void {
     // Before the connection counts with what follows, so that no limit counts it twice.
     this.#remove(opening);
@@ -151,4 +157,5 @@ const reasons: Readonly<Record<OpeningFailure, string>> = {
   closed: "the connection was closed",
   malformed: "it is not in order",
   busy: "there are too many connections",
+  untrusted: "its sender is not trusted",
 };

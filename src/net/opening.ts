@@ -17,7 +17,7 @@ export interface OpeningReader {
 }
 
 /** Why an opening came to nothing. */
-export type OpeningFailure = "timeout" | "closed" | "malformed" | "busy";
+export type OpeningFailure = "timeout" | "closed" | "malformed" | "busy" | "untrusted";
 
 /** Hears how an opening ended; exactly one is called, once, unless it was aborted. */
 export interface OpeningOwner<R extends OpeningReader> {

@@ -57,7 +57,7 @@ export const catalog: readonly MetricEntry[] = [
     name: "sluice_socket_opening_failures_total",
     type: "counter",
     labels: ["socket", "what", "reason"],
-    help: "Connections refused for their first bytes; reason is timeout, closed, malformed or busy (too many connections)",
+    help: "Connections refused for their first bytes; reason is timeout, closed, malformed, untrusted or busy (too many)",
   },
   {
     name: "sluice_service_requests_total",

@@ -7,8 +7,9 @@ import type { TlsFacts } from "../http/exchange.ts";
 import { HttpServer } from "../http/server/http-server.ts";
 import type { ConnectionServer } from "../net/connection-server.ts";
 import { Listener } from "../net/listener.ts";
-import type { Stage } from "../net/opening-stage.ts";
+import type { Stage, StageContext } from "../net/opening-stage.ts";
 import type { Peer } from "../net/peer.ts";
+import { PreambleStage } from "../net/preamble-stage.ts";
 import { TcpServer } from "../net/tcp-server.ts";
 import { TimerWheel } from "../net/timer-wheel.ts";
 import { metricKey } from "../observability/metric-key.ts";
@@ -24,7 +25,7 @@ type Entry = (socket: Socket, peer: Peer | null) => void;
 
 /**
  * One socket of the config in this shard: the descriptor that the supervisor bound, and what its connections pass, each
- * step only where the config asks for it: TLS, then the server of their protocol.
+ * step only where the config asks for it: the PROXY preamble, TLS or a look at its ClientHello, the server of their protocol.
  */
 export class ShardSocket implements AcceptorOwner {
   readonly name: string;
@@ -69,7 +70,11 @@ export class ShardSocket implements AcceptorOwner {
       this.#stages.unshift(acme, tls);
       entry = (socket, peer) => acme.accept(socket, peer);
     }
-    this.#listener = new Listener((socket) => entry(socket, null));
+    const preamble = this.#preambles(config, context, entry);
+    if (preamble !== null) this.#stages.unshift(preamble);
+    this.#listener = new Listener(
+      preamble === null ? (socket) => entry(socket, null) : (socket) => preamble.accept(socket),
+    );
     context.metrics.gauges.gauge(
       metricKey("sluice_socket_connections", { socket: name }),
       () => this.#server.connections,
@@ -138,13 +143,20 @@ export class ShardSocket implements AcceptorOwner {
     }
   }
 
+  #preambles(config: SocketConfig, context: ServiceContext, next: Entry): PreambleStage | null {
+    const { proxyProtocol, http, tcp, tls } = config;
+    if (proxyProtocol === undefined) return null;
+    const settings =
+      proxyProtocol === "accept" ? { from: http.trustedProxies, timeout: preambleMs } : proxyProtocol;
+    const others = tcp === undefined || tls !== undefined;
+    return new PreambleStage(this.name, settings, others, stageContext(context), () => this.full(), next);
+  }
+
   #peek(timeoutMs: number, context: ServiceContext, server: TcpServer): ClientHelloStage {
-    const { log, metrics } = context;
-    const of = { log, gauges: metrics.gauges, wheel: TimerWheel.of(context) };
     return new ClientHelloStage(
       this.name,
       timeoutMs,
-      of,
+      stageContext(context),
       () => this.full(),
       (socket, peer, hello) => server.accept(socket, peer, hello?.serverName),
     );
@@ -168,6 +180,13 @@ export class ShardSocket implements AcceptorOwner {
   #drainServer(graceMs: number): Promise<void> {
     return new Promise((resolve) => this.#server.drain(graceMs, resolve));
   }
+}
+
+/** Milliseconds that a trusted proxy has for its preamble, unless the config says otherwise. */
+const preambleMs = 3000;
+
+function stageContext(context: ServiceContext): StageContext {
+  return { log: context.log, gauges: context.metrics.gauges, wheel: TimerWheel.of(context) };
 }
 
 /** The system's words for why a socket does not listen. */

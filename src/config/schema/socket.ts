@@ -10,6 +10,7 @@ import {
   size,
 } from "./common.ts";
 import { checkForward, destinations, intercept, proxyAuth } from "./forward.ts";
+import { socketProxyProtocol } from "./proxy-protocol.ts";
 import { socketTcp } from "./tcp.ts";
 import { socketTls } from "./tls.ts";
 
@@ -151,6 +152,13 @@ export const socket = z
     destinations: destinations.optional(),
     intercept: intercept.optional(),
     tcp: socketTcp.optional(),
+    proxyProtocol: socketProxyProtocol.optional().meta({
+      description:
+        "Reads HAProxy's PROXY protocol, version 1 and 2: the preamble by which a proxy in front tells of the client of a " +
+        "connection. What it tells replaces the peer's address everywhere. `accept` takes it from the `trustedProxies` of " +
+        "`http`; a map names who is trusted with it.",
+      examples: ["accept", { from: ["10.0.0.0/8"] }],
+    }),
   })
   .superRefine(checkForward)
   .meta({
