@@ -21,7 +21,7 @@ const layers = {
   isolate: ["errors/", "wire/", http, "net/", "storage/", "observability/", "paths"],
   services: ["errors/", "wire/", http, "net/", "tls/", "storage/", "isolate/", "bindings/", "observability/"],
   forward: ["errors/", http, "http/server/", "net/", "tls/", "services/", "observability/"],
-  config: ["errors/", "net/(address|cidr|password|private-names|verification-key)", "paths"],
+  config: ["errors/", "net/(address|cidr|password|private-names|upstream-proxy|verification-key)", "paths"],
   acme: ["errors/", "net/", "tls/", "observability/"],
   shard: ["(?!supervisor/|acme/|cli/|config/|runtime/|main)"],
   supervisor: ["(?!cli/|runtime/|main)"],

@@ -21,6 +21,7 @@ import {
   type TextNode,
   textAt,
 } from "./tree.ts";
+import { fillUpstreamProxies } from "./upstream-proxies.ts";
 
 /** A binding's bytes travel to every shard within the config. */
 const maxData = 16 * 1024 * 1024;
@@ -60,6 +61,7 @@ export class Contents {
         for (const item of items(child(service.body.node, "addresses"))) this.#tls(child(item, "tls"));
         break;
       case "network":
+        fillUpstreamProxies(service, this.#environment);
         this.#authorities(child(service.body.node, "trust"));
         break;
     }

@@ -1,10 +1,13 @@
 import { lookup } from "node:dns";
 import * as net from "node:net";
+import type { ConnectionOptions } from "node:tls";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { type AddressPolicy, parseIp } from "../../net/cidr.ts";
 import { connectError, loadTls } from "../../net/connect.ts";
 import { type TimerOwner, type TimerWheel, WheelTimer } from "../../net/timer-wheel.ts";
+import type { UpstreamProxies, UpstreamProxy } from "../../net/upstream-proxy.ts";
 import { unresolved } from "./origin.ts";
+import { type HandshakeOwner, ProxyHandshake } from "./proxy-handshake.ts";
 
 export interface ResolvedAddress {
   readonly address: string;
@@ -47,6 +50,8 @@ export interface ConnectorOptions {
   readonly maxConnections: number;
   /** Certificates (PEM) to trust in place of the system's; empty means the system's. */
   readonly trust: readonly string[];
+  /** Null goes there directly. */
+  readonly proxies: UpstreamProxies | null;
 }
 
 /**
@@ -75,6 +80,32 @@ export class Connector {
     return opening;
   }
 
+  /** Opens a connection to a proxy itself, whose address config has and no rule judges. */
+  openProxy(proxy: UpstreamProxy, owner: OpeningOwner): Opening {
+    const { host, port } = proxy;
+    const opening = new Opening(this, { host, port, secure: proxy.kind === "https", halfOpen: false }, owner);
+    opening.startProxy(proxy);
+    return opening;
+  }
+
+  /**
+   * Judges a host that a proxy is asked for.
+   * @param done called once, never before this returns; with null when it may be reached
+   */
+  judge(host: string, proxy: UpstreamProxy, done: (error: ProxyError | null) => void): void {
+    const { policy, resolve } = this.options;
+    const literal = parseIp(host);
+    if (literal !== null || proxy.resolve === "proxy") {
+      const permitted = literal === null || policy.permitsIp(literal);
+      queueMicrotask(() => done(permitted ? null : denied(host)));
+      return;
+    }
+    resolve(host, (error, addresses) => {
+      const permitted = addresses.some(({ address }) => policy.permits(address));
+      done(permitted ? null : unresolved(host, error ?? undefined));
+    });
+  }
+
   /** Opens a unix socket; `name` is a path, or the name of an abstract socket. */
   openUnix(name: string, abstract: boolean, owner: OpeningOwner): Opening {
     const destination = { host: name, port: 0, secure: false, halfOpen: true };
@@ -85,12 +116,14 @@ export class Connector {
 }
 
 /** One connection being opened. */
-export class Opening implements TimerOwner {
+export class Opening implements TimerOwner, HandshakeOwner {
   readonly #connector: Connector;
   readonly #destination: Destination;
   readonly #owner: OpeningOwner;
   readonly #timer = new WheelTimer(this);
   #socket: net.Socket | null = null;
+  #proxy: UpstreamProxy | null = null;
+  #handshake: ProxyHandshake | null = null;
   #settled = false;
 
   constructor(connector: Connector, destination: Destination, owner: OpeningOwner) {
@@ -100,17 +133,26 @@ export class Opening implements TimerOwner {
   }
 
   start(): void {
-    const { host } = this.#destination;
-    const { policy, resolve } = this.#connector.options;
+    const { host, port, secure, halfOpen } = this.#destination;
+    const { policy, resolve, proxies } = this.#connector.options;
     if (!this.#begin()) return;
     const literal = parseIp(host);
-    if (literal === null) {
+    this.#proxy = proxies === null ? null : proxies.to(host, port, !secure && !halfOpen);
+    if (literal === null && this.#proxy?.resolve === "proxy") {
+      this.#approach(this.#proxy, host);
+    } else if (literal === null) {
       resolve(host, (error, addresses) => this.#onResolved(error, addresses));
     } else if (policy.permitsIp(literal)) {
       this.#connect([{ address: host, family: net.isIP(host) }]);
     } else {
       this.#failLater(denied(host));
     }
+  }
+
+  /** Opens the connection to a proxy, and nothing beyond. */
+  startProxy(proxy: UpstreamProxy): void {
+    this.#proxy = proxy;
+    if (this.#begin()) this.#dialProxy(proxy, () => this.#finish());
   }
 
   startUnix(abstract: boolean): void {
@@ -127,6 +169,7 @@ export class Opening implements TimerOwner {
   abort(): void {
     if (this.#settled) return;
     this.#settle();
+    this.#handshake?.stop();
     this.#socket?.destroy();
   }
 
@@ -159,6 +202,14 @@ export class Opening implements TimerOwner {
   /** @param addresses all judged; Node tries them in turn (RFC 8305). */
   #connect(addresses: readonly ResolvedAddress[]): void {
     const { host, port, secure, halfOpen } = this.#destination;
+    const proxy = this.#proxy;
+    if (proxy !== null) {
+      // The proxy is told the address that was judged: it resolves nothing that could then be another.
+      // More proxies have no way to IPv6 than none to IPv4.
+      const target = addresses.find(({ family }) => family === 4) ?? addresses[0];
+      this.#approach(proxy, target?.address ?? host);
+      return;
+    }
     const options: net.TcpNetConnectOpts = {
       host,
       port,
@@ -175,10 +226,61 @@ export class Opening implements TimerOwner {
       this.#use(net.connect(options), "connect");
       return;
     }
+    this.#use(this.#tls(host, options), "secureConnect");
+  }
+
+  /** Asks the proxy for the way. @param target the name or address that it is told */
+  #approach(proxy: UpstreamProxy, target: string): void {
+    this.#dialProxy(proxy, (socket) => {
+      this.#handshake = new ProxyHandshake(this, socket, proxy, target, this.#destination.port);
+      this.#handshake.start();
+    });
+  }
+
+  #dialProxy(proxy: UpstreamProxy, ready: (socket: net.Socket) => void): void {
+    const { host, port } = proxy;
+    const { halfOpen } = this.#destination;
+    const options = { host, port, allowHalfOpen: halfOpen, noDelay: true, keepAlive: true };
+    const isSecure = proxy.kind === "https";
+    const socket = isSecure ? this.#tls(host, options) : net.connect(options);
+    this.#watch(socket);
+    socket.once(isSecure ? "secureConnect" : "connect", () => {
+      if (!this.#settled) ready(socket);
+    });
+  }
+
+  onWay(): void {
+    const { host, secure } = this.#destination;
+    const carrier = this.#socket;
+    if (this.#settled || carrier === null) return;
+    if (!secure) {
+      this.#finish();
+      return;
+    }
+    const socket = this.#tls(host, { socket: carrier });
+    this.#hear(socket);
+    this.#socket = socket;
+    socket.once("close", () => carrier.destroy());
+    socket.once("secureConnect", () => this.#finish());
+  }
+
+  onNoWay(error: ProxyError): void {
+    this.#fail(error);
+  }
+
+  #finish(): void {
+    const socket = this.#socket;
+    if (this.#settled || socket === null) return;
+    this.#settle();
+    this.#owner.onOpen(socket);
+  }
+
+  /** TLS as a client, which accepts no other certificate than a browser would. */
+  #tls(host: string, options: ConnectionOptions): net.Socket {
     const name = host.endsWith(".") ? host.slice(0, -1) : host;
     const { trust } = this.#connector.options;
     const { checkServerIdentity, connect } = loadTls();
-    const socket = connect({
+    return connect({
       ...options,
       minVersion: "TLSv1.2",
       ALPNProtocols: ["http/1.1"],
@@ -190,13 +292,26 @@ export class Opening implements TimerOwner {
         certificate.subjectaltname === undefined ? noNames(name) : checkServerIdentity(name, certificate),
       ...(trust.length > 0 ? { ca: [...trust] } : {}),
     });
-    this.#use(socket, "secureConnect");
   }
 
   #use(socket: net.Socket, ready: "connect" | "secureConnect"): void {
+    this.#watch(socket);
+    socket.once(ready, () => this.#onReady(socket));
+  }
+
+  /** Counts a connection for as long as it lives. */
+  #watch(socket: net.Socket): void {
     const connector = this.#connector;
     this.#socket = socket;
     connector.connections++;
+    this.#hear(socket);
+    socket.once("close", () => {
+      connector.connections--;
+    });
+  }
+
+  #hear(socket: net.Socket): void {
+    const connector = this.#connector;
     // First of all listeners, and for as long as the socket lives: an error that nobody hears would end the process.
     socket.on("error", (error) => {
       connector.breaking = error;
@@ -205,11 +320,7 @@ export class Opening implements TimerOwner {
       });
       this.#fail(connectError(error, this.#where()));
     });
-    socket.once("close", () => {
-      connector.connections--;
-      this.#fail(connectError(null, this.#where()));
-    });
-    socket.once(ready, () => this.#onReady(socket));
+    socket.once("close", () => this.#fail(connectError(null, this.#where())));
   }
 
   #onReady(socket: net.Socket): void {
@@ -220,12 +331,13 @@ export class Opening implements TimerOwner {
       this.#fail(unresolved(this.#destination.host));
       return;
     }
-    this.#settle();
-    this.#owner.onOpen(socket);
+    this.#finish();
   }
 
   #where(): string {
-    return `${this.#destination.host}:${this.#destination.port}`;
+    const { host, port } = this.#destination;
+    const proxy = this.#proxy;
+    return proxy === null ? `${host}:${port}` : `${host}:${port} (proxy ${proxy.host}:${proxy.port})`;
   }
 
   #failLater(error: ProxyError): void {
@@ -235,6 +347,7 @@ export class Opening implements TimerOwner {
   #fail(error: ProxyError): void {
     if (this.#settled) return;
     this.#settle();
+    this.#handshake?.stop();
     this.#socket?.destroy();
     this.#owner.onOpenError(error);
   }

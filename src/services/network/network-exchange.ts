@@ -7,6 +7,8 @@ import type { Exchange, ExchangeHandler } from "../../http/exchange.ts";
 import type { HeaderBlock } from "../../http/header-block.ts";
 import { responseIsBodiless } from "../../http/message.ts";
 import { TransportStream } from "../../net/stream.ts";
+import { basicLogin, type UpstreamProxy } from "../../net/upstream-proxy.ts";
+import type { Connector } from "./connector.ts";
 import type { Origin } from "./origin.ts";
 import { RequestBody } from "./request-body.ts";
 import { type ResponseFields, readResponse, readTrailers } from "./response-fields.ts";
@@ -14,7 +16,9 @@ import { type ResponseFields, readResponse, readTrailers } from "./response-fiel
 /** What an exchange needs of the service that it runs in. */
 export interface NetworkHost {
   readonly dispatcher: Dispatcher;
-  readonly connector: { readonly breaking: Error | null };
+  readonly connector: Pick<Connector, "breaking" | "judge">;
+  proxyOf(origin: Origin, upgrade: string): UpstreamProxy | null;
+  dispatcherTo(proxy: UpstreamProxy): Dispatcher;
   readonly wheel: ConstructorParameters<typeof TransportStream>[1];
   /** Called once for each exchange, with status 0 when there was no answer. */
   finished(exchange: NetworkExchange, status: number, error: ProxyError | null): void;
@@ -47,6 +51,7 @@ export class NetworkExchange implements Dispatcher.DispatchHandler, BodySource, 
   readonly #host: NetworkHost;
   readonly #exchange: Exchange;
   readonly #origin: Origin;
+  readonly #proxy: UpstreamProxy | null;
   #controller: Dispatcher.DispatchController | null = null;
   #body: RequestBody | null = null;
   #status = 0;
@@ -71,12 +76,27 @@ export class NetworkExchange implements Dispatcher.DispatchHandler, BodySource, 
     this.#host = host;
     this.#exchange = exchange;
     this.#origin = origin;
+    this.#proxy = host.proxyOf(origin, exchange.request.upgrade);
     this.startedAt = startedAt;
   }
 
-  send(): void {
-    const { request } = this.#exchange;
+  start(): void {
     this.#exchange.handler = this;
+    if (this.#proxy === null) {
+      this.#send();
+      return;
+    }
+    // Each request is judged: a connection to a proxy leads everywhere.
+    this.#host.connector.judge(this.#origin.host, this.#proxy, (error) => {
+      if (this.#done) return;
+      if (error === null) this.#send();
+      else this.#fail(error);
+    });
+  }
+
+  #send(): void {
+    const { request } = this.#exchange;
+    const proxy = this.#proxy;
     // The length is asked for before the body is taken; a body that is known to be empty stays where it is.
     const length = this.#exchange.bodyLength;
     const source = length === 0 ? null : this.#exchange.takeBody();
@@ -90,10 +110,15 @@ export class NetworkExchange implements Dispatcher.DispatchHandler, BodySource, 
       this.#body.on("error", ignore);
       if (length > 0) headers.push("content-length", String(length));
     }
-    this.#host.dispatcher.dispatch(
+    if (proxy !== null) {
+      headers.push("host", request.authority);
+      if (proxy.login !== null) headers.push("proxy-authorization", basicLogin(proxy.login));
+    }
+    const dispatcher = proxy === null ? this.#host.dispatcher : this.#host.dispatcherTo(proxy);
+    dispatcher.dispatch(
       {
-        origin: this.#origin.text,
-        path: request.target,
+        origin: proxy === null ? this.#origin.text : originOf(proxy),
+        path: proxy === null ? request.target : `${this.#origin.text}${request.target}`,
         method: request.method,
         headers,
         body: this.#body,
@@ -122,6 +147,15 @@ export class NetworkExchange implements Dispatcher.DispatchHandler, BodySource, 
       const malformed = ProxyError.from(error);
       this.#fail(malformed);
       controller.abort(malformed);
+      return;
+    }
+    if (status === 407 && this.#proxy !== null) {
+      // It is between us and the proxy; a client would give it the password that it has for us.
+      const { host, port } = this.#proxy;
+      const message = `cannot send the request through the proxy ${host}:${port}: it answered 407`;
+      const refused = new ProxyError("upstream_proxy_failed", message);
+      this.#fail(refused);
+      controller.abort(refused);
       return;
     }
     if (status < 200) {
@@ -299,7 +333,7 @@ export class NetworkExchange implements Dispatcher.DispatchHandler, BodySource, 
     this.#controller = null;
     // Not from within undici's own handling of the connection that died.
     queueMicrotask(() => {
-      if (!this.#done) this.send();
+      if (!this.#done) this.#send();
     });
   }
 
@@ -309,6 +343,11 @@ export class NetworkExchange implements Dispatcher.DispatchHandler, BodySource, 
     if (this.#exchange.handler === this) this.#exchange.handler = null;
     this.#host.finished(this, this.#responded ? this.#status : (error?.status ?? 0), error);
   }
+}
+
+/** A URL under which undici keeps the connections to a proxy. */
+function originOf({ kind, host, port }: UpstreamProxy): string {
+  return `${kind}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 const truncated = "cannot read the response's body: it broke off";

@@ -1,12 +1,13 @@
 import { createRequire } from "node:module";
 import type { Socket } from "node:net";
-import type { Agent, Dispatcher } from "undici";
+import type { Agent, buildConnector, Dispatcher } from "undici";
 import type { NetworkConfig } from "../../config/schema/network.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
 import { AddressPolicy } from "../../net/cidr.ts";
 import { TransportStream } from "../../net/stream.ts";
 import { TimerWheel } from "../../net/timer-wheel.ts";
+import { UpstreamProxies, type UpstreamProxy } from "../../net/upstream-proxy.ts";
 import type { Traffic } from "../../observability/traffic.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "../context.ts";
 import type { Service, Tunnel } from "../service.ts";
@@ -62,6 +63,8 @@ export class NetworkService implements LinkableService, NetworkHost {
   readonly #options: NetworkOptions;
   readonly #trust: readonly string[];
   #agent: Agent | null = null;
+  /** Connections to proxies themselves, over which http requests go with their whole URL. */
+  #proxyAgent: Agent | null = null;
   #closed = false;
 
   /** @throws Error `cannot read address rule "…": reason` */
@@ -83,6 +86,7 @@ export class NetworkService implements LinkableService, NetworkHost {
       timeoutMs: options.connectMs,
       maxConnections: options.maxConnections,
       trust: this.#trust,
+      proxies: config.proxy === undefined ? null : new UpstreamProxies(config.proxy),
     });
     this.connector = connector;
     this.#options = options;
@@ -93,16 +97,39 @@ export class NetworkService implements LinkableService, NetworkHost {
   /** Made with the first exchange. */
   get dispatcher(): Dispatcher {
     if (this.#agent !== null) return this.#agent;
+    this.#agent = this.#makeAgent((target, done) => {
+      const secure = target.protocol === "https:";
+      const { hostname } = target;
+      const host = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
+      const port = Number(target.port) || (secure ? 443 : 80);
+      this.connector.open({ host, port, secure, halfOpen: false }, new AgentOpening(done));
+    });
+    return this.#agent;
+  }
+
+  /**
+   * The proxy that takes an http request with its whole URL (RFC 9112 §3.2.2), or null where a request goes directly or
+   * through a tunnel, as all do that are https, over SOCKS, or may become a WebSocket.
+   */
+  proxyOf(origin: Origin, upgrade: string): UpstreamProxy | null {
+    const { proxies } = this.connector.options;
+    if (proxies === null || origin.secure || upgrade !== "") return null;
+    const proxy = proxies.to(origin.host, origin.port, true);
+    return proxy === null || proxy.kind === "socks5" ? null : proxy;
+  }
+
+  dispatcherTo(proxy: UpstreamProxy): Dispatcher {
+    this.#proxyAgent ??= this.#makeAgent((_target, done) => {
+      this.connector.openProxy(proxy, new AgentOpening(done));
+    });
+    return this.#proxyAgent;
+  }
+
+  #makeAgent(connect: Connect): Agent {
     const options = this.#options;
     const { Agent } = loadUndici();
-    this.#agent = new Agent({
-      connect: (target, done) => {
-        const secure = target.protocol === "https:";
-        const { hostname } = target;
-        const host = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
-        const port = Number(target.port) || (secure ? 443 : 80);
-        this.connector.open({ host, port, secure, halfOpen: false }, new AgentOpening(done));
-      },
+    const agent = new Agent({
+      connect,
       allowH2: false,
       pipelining: 1,
       headersTimeout: options.headMs,
@@ -111,8 +138,8 @@ export class NetworkService implements LinkableService, NetworkHost {
       keepAliveMaxTimeout: Math.max(options.keepAliveMs, 60_000),
       maxHeaderSize: 65_536,
     });
-    if (this.#closed) this.#destroy();
-    return this.#agent;
+    if (this.#closed) void agent.destroy().catch(() => {});
+    return agent;
   }
 
   link(): void {}
@@ -151,7 +178,7 @@ export class NetworkService implements LinkableService, NetworkHost {
       exchange.fail(error);
       return;
     }
-    new NetworkExchange(this, exchange, origin, startedAt).send();
+    new NetworkExchange(this, exchange, origin, startedAt).start();
   }
 
   connect(tunnel: Tunnel): void {
@@ -175,6 +202,7 @@ export class NetworkService implements LinkableService, NetworkHost {
   /** Connections that a last exchange still holds go with it. */
   #destroy(): void {
     void this.#agent?.destroy().catch(() => {});
+    void this.#proxyAgent?.destroy().catch(() => {});
   }
 
   #count(startedAt: number, status: number, error: ProxyError | null): void {
@@ -182,6 +210,8 @@ export class NetworkService implements LinkableService, NetworkHost {
     this.#traffic.finish(status, (this.#context.now() - startedAt) / 1000);
   }
 }
+
+type Connect = (target: buildConnector.Options, done: buildConnector.Callback) => void;
 
 /** undici's end of an opening. */
 class AgentOpening implements OpeningOwner {
