@@ -52,12 +52,19 @@ export class HeaderBlock {
     this.append(name, value);
   }
 
+  /**
+   * Takes out every line of `name`, and those whose name differs in `-` and `_` only: CGI, and what is built like it (RFC
+   * 3875 §4.1.18), knows both by one name, so a client's `X_User` would pass there for the `X-User` that was taken out.
+   */
   delete(name: string): void {
-    let line = this.#find(name, 0);
-    while (line >= 0) {
+    const { length } = name;
+    for (let line = 0; line < this.text.length; ) {
       const next = this.#next(line);
-      this.text = this.text.slice(0, line) + this.text.slice(next);
-      line = this.#find(name, line);
+      if (this.text.charCodeAt(line + length) === 58 && alikeName(this.text, line, name)) {
+        this.text = this.text.slice(0, line) + this.text.slice(next);
+      } else {
+        line = next;
+      }
     }
   }
 
@@ -102,6 +109,20 @@ function sameName(text: string, at: number, name: string): boolean {
     if (a !== b && lower(a) !== lower(b)) return false;
   }
   return true;
+}
+
+/** As `sameName`, with `_` for `-`. */
+function alikeName(text: string, at: number, name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const a = text.charCodeAt(at + i);
+    const b = name.charCodeAt(i);
+    if (a !== b && lower(a) !== lower(b) && !(isHyphen(a) && isHyphen(b))) return false;
+  }
+  return true;
+}
+
+function isHyphen(code: number): boolean {
+  return code === 45 || code === 95;
 }
 
 /**

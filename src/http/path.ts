@@ -6,13 +6,13 @@ export function pathEnd(target: string): number {
 
 /**
  * True when the path, the first `end` characters of `target`, can be read in one way only: without escapes,
- * backslashes, empty segments, and segments that begin with a dot.
+ * backslashes, parameters, empty segments, and segments that begin with a dot.
  */
 export function isPlainPath(target: string, end: number): boolean {
   let previous = 0;
   for (let i = 0; i < end; i++) {
     const code = target.charCodeAt(i);
-    if (code === 37 || code === 92 || code === 35 || code === 0) return false;
+    if (code === 37 || code === 59 || code === 92 || code === 35 || code === 0) return false;
     if (previous === 47 && (code === 47 || code === 46)) return false;
     previous = code;
   }
@@ -26,20 +26,25 @@ export function isPlainPath(target: string, end: number): boolean {
  * thing to the proxy and another to the server behind it.
  *
  * Null when the path is ambiguous by itself: a broken escape, a NUL, a `#`, or a dot segment together with an empty
- * segment or an unusual slash, where servers differ on what the dots remove.
+ * segment, an unusual slash or a parameter, where servers differ on what the dots remove.
+ *
+ * @param parameters some servers drop what follows a `;` in a segment before they look at the dots (RFC 3986 §3.3), so
+ *   that `/public/..;/admin` is `/admin` to them; false when it is known that this one does not
  */
-export function pathForms(path: string): string[] | null {
+export function pathForms(path: string, parameters = true): string[] | null {
   const decoded = decodePath(path, decodeEverything);
   if (decoded === null || path.includes("#") || decoded.includes("\0")) return null;
   const literal = decodePath(path, decodeNecessary) ?? path;
   const slashed = decoded.replaceAll("\\", "/");
   const unusual = slashed.includes("//") || slashed !== decoded || hasEscapedSlash(path);
-  const dotted = hasDotSegment(slashed);
-  if (unusual && dotted) return null;
+  const bare = parameters ? withoutParameters(slashed) : slashed;
+  const dotted = hasDotSegment(bare);
+  if ((unusual || bare !== slashed) && dotted) return null;
   const forms = [removeSegments(slashed), decoded, literal];
   if (unusual) {
     forms.push(slashed, mergeSlashes(decoded), decodePath(path, decodeAllButSlashes) ?? path);
   }
+  if (bare !== slashed) forms.push(bare, removeSegments(bare));
   return forms;
 }
 
@@ -103,6 +108,10 @@ function hasDotSegment(path: string): boolean {
     if (end === path.length || path.charCodeAt(end) === 47) return true;
   }
   return false;
+}
+
+function withoutParameters(path: string): string {
+  return path.includes(";") ? path.replaceAll(/;[^/]*/g, "") : path;
 }
 
 function mergeSlashes(path: string): string {

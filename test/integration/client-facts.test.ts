@@ -65,6 +65,25 @@ test("what an untrusted client tells of itself is discarded", async (t) => {
   assert.deepEqual(other.lines, own);
 });
 
+test("what reads like such a header where - and _ are one is discarded with it", async (t) => {
+  const { lines } = await seen(
+    t,
+    "X_Forwarded_For: 6.6.6.6\r\nX-Forwarded_Proto: https\r\nClient_Cert: :Zm9yZ2Vk:\r\nX_Edge: 6\r\nX_Other: 1\r\n",
+    { injectRequestHeaders: { "x-edge": "1" } },
+    { clientCertificateHeader: "client-cert" },
+  );
+  assert.deepEqual(lines, own);
+  const proxy = await TestProxy.start(t, {
+    http: { injectRequestHeaders: { "x-edge": "1" }, forwardedProtoHeader: "x-scheme" },
+    external: { address: await origin(t) },
+  });
+  const raw = await proxy.dial(t);
+  raw.send("GET / HTTP/1.1\r\nHost: site\r\nX_Edge: 6\r\nX_Scheme: https\r\nX_Other: 1\r\n\r\n");
+  const text = await raw.got("x-edge: 1");
+  assert.doesNotMatch(text, /X_Edge|X_Scheme/i);
+  assert.match(text, /X_Other: 1\r\n/);
+});
+
 test("the hops of trusted proxies are walked to the first that is not trusted", async (t) => {
   const http = { trustedProxies: ["127.0.0.0/8", "10.0.0.0/8"] };
   const told = "X-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.test\r\n";

@@ -201,6 +201,17 @@ test("a path that could be read as another rule's is refused", async () => {
       "/static/%2e%2e%2fadmin",
       "/.//admin",
     ],
+    ...[
+      "/static/..;/admin",
+      "/static/..;x=/admin",
+      "/static/%2e%2e;/admin",
+      "/static/..%3b/admin",
+      "/admin;x",
+      "/admin;x/y",
+      "/;/admin",
+      "/.;/admin",
+      "/;x/static/..;/admin",
+    ],
   ];
   for (const target of refused) assert.equal(await ask(router, target), "400 request_malformed", target);
 });
@@ -216,11 +227,19 @@ test("a path whose readings lead to one rule goes on byte for byte", async () =>
     "/%252e%252e/admin",
     "/admin/%61/../b",
     "/admin//x",
+    "/a;v=1/b;w=2",
+    "/admin/x;v=1",
   ];
   for (const target of kept) {
     const service = target.startsWith("/admin") ? "guard" : "app";
     assert.equal(await ask(router, target), `${service} ${target}`, target);
   }
+});
+
+test("a rule that names a path parameter says that none is dropped behind it", async () => {
+  const router = makeRouter({ path: "/map;v=1/*", to: "map" }, { to: "app" });
+  assert.equal(await ask(router, "/map;v=1/x"), "map /map;v=1/x");
+  assert.equal(await ask(router, "/map;v=2/x"), "app /map;v=2/x");
 });
 
 test("a router without path rules looks at no path", async () => {

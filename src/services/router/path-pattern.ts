@@ -17,7 +17,7 @@ export class PathPattern {
   constructor(text: string) {
     this.#prefix = text.endsWith("/*");
     const octets = toOctets(this.#prefix ? text.slice(0, -2) : text);
-    const forms = octets === "" ? [""] : pathForms(octets);
+    const forms = octets === "" ? [""] : pathForms(octets, false);
     // Only canonical paths are compared with it, so another pattern could never match.
     const canonical = forms?.[0];
     if (canonical === undefined || (forms?.[1] ?? canonical) !== canonical || /[?\\]/.test(canonical)) {
@@ -27,6 +27,11 @@ export class PathPattern {
     }
     this.#text = canonical;
     this.#segments = canonical.includes("*") ? canonical.split("/") : null;
+  }
+
+  /** It names a path parameter, so the service behind does not drop them. */
+  get hasParameters(): boolean {
+    return this.#text.includes(";");
   }
 
   matches(path: string): boolean {

@@ -18,6 +18,8 @@ import { Split } from "./split.ts";
 export class RouteRule {
   readonly hasPath: boolean;
   readonly hasHost: boolean;
+  /** Its path names a path parameter. */
+  readonly hasParameters: boolean;
   readonly #host: HostPattern | null;
   readonly #path: PathPattern | null;
   readonly #methods: readonly string[] | null;
@@ -48,6 +50,7 @@ export class RouteRule {
     this.#prefix = path.endsWith("/*") ? Buffer.from(path.slice(0, -2), "utf8").toString("latin1") : "";
     this.#config = config;
     this.hasPath = this.#path !== null;
+    this.hasParameters = this.#path?.hasParameters === true;
     this.hasHost = this.#host !== null;
   }
 

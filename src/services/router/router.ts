@@ -20,6 +20,8 @@ export class RouterService implements LinkableService {
   readonly #context: ServiceContext;
   readonly #hasPaths: boolean;
   readonly #hasHosts: boolean;
+  /** Path parameters are dropped by some services; not by these, when a rule names one. */
+  readonly #dropsParameters: boolean;
   /** What is being handed on right now: routers that lead back to one another meet it again. */
   #current: Exchange | Tunnel | null = null;
 
@@ -30,6 +32,7 @@ export class RouterService implements LinkableService {
     this.#rules = config.map((route) => new RouteRule(route));
     this.#hasPaths = this.#rules.some((rule) => rule.hasPath);
     this.#hasHosts = this.#rules.some((rule) => rule.hasHost);
+    this.#dropsParameters = !this.#rules.some((rule) => rule.hasParameters);
   }
 
   link(resolve: Resolve): void {
@@ -108,7 +111,7 @@ export class RouterService implements LinkableService {
     if (!this.#hasPaths || isPlainPath(target, end)) {
       return this.#find(request, end === target.length ? target : target.slice(0, end), name, port);
     }
-    const forms = pathForms(target.slice(0, end));
+    const forms = pathForms(target.slice(0, end), this.#dropsParameters);
     if (forms === null) return ambiguous;
     let found = ambiguous;
     for (const form of forms) {
