@@ -3,13 +3,18 @@ import { namePattern } from "./schema/common.ts";
 import { serviceKinds } from "./schema/services.ts";
 import { bindingKinds } from "./schema/worker.ts";
 import { placeOf } from "./source.ts";
-import { child, type Entry, entries, type MapNode } from "./tree.ts";
+import { type ConfigNode, child, type Entry, entries, items, type MapNode } from "./tree.ts";
 
 /** A service with the one kind that it has. */
 export interface NamedService {
   readonly name: string;
   readonly kind: (typeof serviceKinds)[number] | "middleware";
   readonly body: Entry;
+}
+
+/** The rules of a router, which is a list of them or a map that has one. */
+export function rulesOf(router: ConfigNode): readonly ConfigNode[] {
+  return items(router.kind === "map" ? child(router, "rules") : router);
 }
 
 /** The services that have exactly one kind; the others are reported, and names that cannot be used as well. */

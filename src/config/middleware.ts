@@ -1,7 +1,7 @@
 import { parseRule } from "../net/cidr.ts";
 import type { Report } from "./diagnostic.ts";
 import { checkJwt } from "./jwt.ts";
-import type { NamedService } from "./kinds.ts";
+import { type NamedService, rulesOf } from "./kinds.ts";
 import { builtInKinds } from "./schema/middleware.ts";
 import { placeOf } from "./source.ts";
 import { asText, type ConfigNode, child, type Entry, items, shown, textAt } from "./tree.ts";
@@ -60,7 +60,7 @@ function findPlacements(services: readonly NamedService[], serviceEntries: Itera
   }
   for (const { name, kind, body } of services) {
     if (kind !== "router") continue;
-    for (const rule of items(body.node)) {
+    for (const rule of rulesOf(body.node)) {
       const list = child(rule, "middleware");
       if (list !== null) found.push({ list, service: name, owner: null });
     }

@@ -1,5 +1,5 @@
 import type { Report } from "./diagnostic.ts";
-import type { NamedService } from "./kinds.ts";
+import { type NamedService, rulesOf } from "./kinds.ts";
 import { middlewareReferences } from "./middleware.ts";
 import { suggest } from "./suggestion.ts";
 import {
@@ -57,7 +57,7 @@ export function checkReferences(
   for (const socket of entries(child(root, "sockets"))) check(child(socket.node, "service"));
   for (const { kind, body } of services) {
     if (kind === "worker") checkWorker(body, check);
-    if (kind === "router") for (const rule of items(body.node)) checkRoute(rule, check);
+    if (kind === "router") for (const rule of rulesOf(body.node)) checkRoute(rule, check);
   }
   for (const step of middlewareReferences(services, entries(child(root, "services")))) check(step);
 }

@@ -1,5 +1,5 @@
 import type { Report } from "./diagnostic.ts";
-import type { NamedService } from "./kinds.ts";
+import { type NamedService, rulesOf } from "./kinds.ts";
 import { checkTrait } from "./middleware.ts";
 import { routeActions } from "./schema/router.ts";
 import { placeOf } from "./source.ts";
@@ -20,7 +20,7 @@ const methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "
 /** Checks the rules of a router against mistakes that have the right shape. */
 export function checkRouter(service: NamedService, report: Report): void {
   let catchAll: ConfigNode | null = null;
-  for (const rule of items(service.body.node)) {
+  for (const rule of rulesOf(service.body.node)) {
     if (rule.kind !== "map") continue;
     if (catchAll !== null) {
       report.warning(

@@ -48,6 +48,23 @@ export function pathForms(path: string, parameters = true): string[] | null {
   return forms;
 }
 
+/**
+ * The canonical path, the first of `pathForms`, as it is written in a target; null when the path has none that everybody
+ * would agree on: a broken escape, a NUL, a `#`.
+ */
+export function canonicalPath(path: string): string | null {
+  const decoded = decodePath(path, decodeEverything);
+  if (decoded === null || path.includes("#") || decoded.includes("\0")) return null;
+  const canonical = removeSegments(decoded.replaceAll("\\", "/"));
+  let text = "";
+  for (let i = 0; i < canonical.length; i++) {
+    const octet = canonical.charCodeAt(i);
+    const isPlain = octet !== 35 && octet !== 63 && !decodeNecessary(octet);
+    text += isPlain ? canonical[i] : `%${octet.toString(16).toUpperCase().padStart(2, "0")}`;
+  }
+  return text;
+}
+
 /** The path with the escapes decoded that `wanted` names by their octet; null when an escape is broken. */
 function decodePath(path: string, wanted: (octet: number) => boolean): string | null {
   let at = path.indexOf("%");

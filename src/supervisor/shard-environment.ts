@@ -1,10 +1,11 @@
-/** Where caches and certificates are, and how to tell the time; nothing else of the environment concerns a shard. */
+/** Where caches and certificates are, how many threads there are, and how to tell the time; nothing else of the environment concerns a shard. */
 const passed = [
   "HOME",
   "XDG_CACHE_HOME",
   "SLUICE_CACHE_DIR",
   "TMPDIR",
   "TZ",
+  "UV_THREADPOOL_SIZE",
   "NODE_COMPILE_CACHE",
   "NODE_DISABLE_COMPILE_CACHE",
   "NODE_EXTRA_CA_CERTS",

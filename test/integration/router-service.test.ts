@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RouteConfig } from "../../src/config/schema/router.ts";
+import { type RouteConfig, router } from "../../src/config/schema/router.ts";
 import { HeaderBlock } from "../../src/http/header-block.ts";
 import { ResponseHead } from "../../src/http/message.ts";
 import { RouterService } from "../../src/services/router/router.ts";
@@ -323,4 +323,35 @@ test("a pattern that could never match is refused when the router is made", () =
   for (const host of ["a.*.test", "", ":80", "a:x"]) {
     assert.throws(() => makeRouter({ host, to: "a" }), /^Error: cannot read host pattern /, host);
   }
+});
+
+test("an ambiguous path goes on in its canonical form where config wants that, and is then what it is routed by", async () => {
+  const rules = router.parse({
+    ambiguousPaths: "canonical",
+    rules: [
+      { path: "/admin/*", service: "guard" },
+      { path: "/static/*", service: "static" },
+      { path: "/%23", service: "hash" },
+      { service: "app" },
+    ],
+  });
+  const edge = new RouterService("edge", rules, new TestContextOfServices().forServices);
+  edge.link(({ name }) => new NamedService(name));
+  const cases = [
+    ["/static/..%2Fadmin?q=..%2F", "guard /admin?q=..%2F"],
+    ["/static\\..\\admin\\x", "guard /admin/x"],
+    ["//admin/%3Fa%25b%C3%A9 ", "guard /admin/%3Fa%25b%C3%A9%20"],
+    ["/%61dmin/%7e", "guard /admin/~"],
+    ["/static/%2e%2e/x/../admin/", "guard /admin/"],
+    ["/a//../../admin", "guard /admin"],
+    // What is read as the same rule in every way goes on byte for byte.
+    ["/admin/%7e//x", "guard /admin/%7e//x"],
+    ["/x%2Fy", "app /x%2Fy"],
+    // The canonical path itself can still be read in two ways.
+    ["/x/../%23", "400 request_malformed"],
+    ["/static/../x%00", "400 request_malformed"],
+    ["/static/../x#/admin", "400 request_malformed"],
+    ["/static/../%", "400 request_malformed"],
+  ] as const;
+  for (const [target, expected] of cases) assert.equal(await ask(edge, target), expected, target);
 });

@@ -200,14 +200,33 @@ export const route = z
   });
 export type RouteConfig = z.output<typeof route>;
 
+const rules = z.array(route).min(1, { error: "expected at least one rule" });
+
 export const router = z
-  .array(route)
-  .min(1, { error: "expected at least one rule" })
+  .union([
+    rules,
+    z
+      .strictObject({
+        ambiguousPaths: z
+          .enum(["reject", "canonical"])
+          .default("reject")
+          .meta({
+            description:
+              "What becomes of a request whose path leads to different rules when it is read in different ways, as `/a/..%2Fadmin` " +
+              "may: `reject` answers 400; `canonical` decides by the canonical path (escapes decoded once, `\\` and `%2F` as slashes, " +
+              "empty and dot segments removed), and that is what goes on. A path with NUL, `#` or a broken escape is rejected in any case.",
+            examples: ["canonical"],
+          }),
+        rules: rules.meta({ description: "The rules.", examples: [[{ service: "gateway" }]] }),
+      })
+      .meta({ id: "RouterWithPolicy", title: "Router with a policy for paths" }),
+  ])
   .meta({
     id: "Router",
     title: "Router",
     description:
-      "Rules from top to bottom; the first that holds names the service. When none does, the answer is 404.",
+      "Rules from top to bottom; the first that holds names the service. When none does, the answer is 404. In place of the list, a " +
+      "map with the list as `rules`.",
     examples: [[{ path: "/static/*", stripPrefix: "/static", service: "assets" }, { service: "gateway" }]],
   });
 export type RouterConfig = z.output<typeof router>;

@@ -31,7 +31,7 @@ function schemasAt(root: z.core.$ZodType, path: Path): z.core.$ZodType[] {
         return field === undefined ? [] : unwrap(field);
       }
       if (schema instanceof z.ZodRecord) return unwrap(schema.valueType);
-      if (schema instanceof z.ZodArray) return unwrap(schema.element);
+      if (schema instanceof z.ZodArray) return typeof step === "number" ? unwrap(schema.element) : [];
       return [];
     });
   }

@@ -2,7 +2,7 @@ import type { RouterConfig } from "../../config/schema/router.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { Exchange } from "../../http/exchange.ts";
 import type { RequestHead } from "../../http/message.ts";
-import { isPlainPath, pathEnd, pathForms } from "../../http/path.ts";
+import { canonicalPath, isPlainPath, pathEnd, pathForms } from "../../http/path.ts";
 import type { LinkableService, ServiceContext, ServiceFactory } from "../context.ts";
 import type { Resolve, Service, Tunnel } from "../service.ts";
 import { anyPort, splitAuthority } from "./host-pattern.ts";
@@ -10,14 +10,16 @@ import { RouteRule } from "./route-rule.ts";
 
 /**
  * Hands an exchange to the service of the first rule that matches. The path is compared in its canonical form, and when
- * another reading of it would find another rule the request is refused (RFC 9110 §7.7): the service behind might read it
- * that way. What is handed on is the target byte for byte, but for a prefix that the rule strips.
+ * another reading of it would find another rule the request is refused, or goes on with the canonical path (RFC 9110
+ * §7.7): the service behind might read it that way. What is handed on is else the target byte for byte, but for what the
+ * rule does with it.
  */
 export class RouterService implements LinkableService {
   readonly name: string;
   readonly kind = "router" as const;
   readonly #rules: readonly RouteRule[];
   readonly #context: ServiceContext;
+  readonly #isCanonical: boolean;
   readonly #hasPaths: boolean;
   readonly #hasHosts: boolean;
   /** Path parameters are dropped by some services; not by these, when a rule names one. */
@@ -29,7 +31,10 @@ export class RouterService implements LinkableService {
   constructor(name: string, config: RouterConfig, context: ServiceContext) {
     this.name = name;
     this.#context = context;
-    this.#rules = config.map((route) => new RouteRule(route));
+    const { rules, ambiguousPaths } =
+      "rules" in config ? config : { rules: config, ambiguousPaths: "reject" };
+    this.#isCanonical = ambiguousPaths === "canonical";
+    this.#rules = rules.map((route) => new RouteRule(route));
     this.#hasPaths = this.#rules.some((rule) => rule.hasPath);
     this.#hasHosts = this.#rules.some((rule) => rule.hasHost);
     this.#dropsParameters = !this.#rules.some((rule) => rule.hasParameters);
@@ -45,7 +50,8 @@ export class RouterService implements LinkableService {
       exchange.fail(new ProxyError("service_loop", "cannot route: the services lead back to one another"));
       return;
     }
-    const index = this.#route(request);
+    let index = this.#route(request);
+    if (index === ambiguous && this.#isCanonical) index = this.#routeCanonical(request);
     const rule = this.#rules[index];
     if (rule === undefined) {
       exchange.fail(
@@ -120,6 +126,16 @@ export class RouterService implements LinkableService {
       found = index;
     }
     return found;
+  }
+
+  /** The same by the canonical path, which is also what the service sees. */
+  #routeCanonical(request: RequestHead): number {
+    const { target } = request;
+    const end = pathEnd(target);
+    const path = canonicalPath(target.slice(0, end));
+    if (path === null) return ambiguous;
+    request.target = path + target.slice(end);
+    return this.#route(request);
   }
 
   #find(request: RequestHead, path: string, name: string, port: number): number {
