@@ -58,6 +58,8 @@ function member(
       return `readonly ${key}: string`;
     case "env":
       return `readonly ${key}${binding.optional ? "?" : ""}: string`;
+    case "next":
+      return `/** What follows in the list of middlewares. */ readonly ${key}${binding.optional ? "?" : ""}: Fetcher`;
     case "data":
       return `readonly ${key}: ArrayBuffer`;
     case "json":

@@ -54,21 +54,29 @@ export function checkReferences(
     }
   };
 
-  for (const socket of entries(child(root, "sockets"))) check(child(socket.node, "service"));
-  for (const { kind, body } of services) {
-    if (kind === "worker") checkWorker(body, check);
-    if (kind === "router") for (const rule of rulesOf(body.node)) checkRoute(rule, check);
-  }
+  for (const node of serviceReferences(root, services)) check(node);
   for (const step of middlewareReferences(services, entries(child(root, "services")))) check(step);
 }
 
-function checkRoute(rule: ConfigNode, check: (node: ConfigNode | null) => void): void {
-  check(child(rule, "service"));
-  for (const branch of items(child(rule, "split"))) check(child(branch, "service"));
-  check(child(child(rule, "mirror"), "service"));
+/** Where sockets, Workers and routers name services; middlewares name some as well. */
+export function* serviceReferences(
+  root: MapNode,
+  services: readonly NamedService[],
+): Iterable<ConfigNode | null> {
+  for (const socket of entries(child(root, "sockets"))) yield child(socket.node, "service");
+  for (const { kind, body } of services) {
+    if (kind === "worker") yield* workerReferences(body);
+    if (kind === "router") for (const rule of rulesOf(body.node)) yield* routeReferences(rule);
+  }
 }
 
-function checkWorker(body: Entry, check: (node: ConfigNode | null) => void): void {
-  check(child(body.node, "globalOutbound"));
-  for (const binding of entries(child(body.node, "bindings"))) check(child(binding.node, "service"));
+function* routeReferences(rule: ConfigNode): Iterable<ConfigNode | null> {
+  yield child(rule, "service");
+  for (const branch of items(child(rule, "split"))) yield child(branch, "service");
+  yield child(child(rule, "mirror"), "service");
+}
+
+function* workerReferences(body: Entry): Iterable<ConfigNode | null> {
+  yield child(body.node, "globalOutbound");
+  for (const binding of entries(child(body.node, "bindings"))) yield child(binding.node, "service");
 }

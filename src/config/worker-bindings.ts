@@ -3,13 +3,16 @@ import type { JsonValue } from "../services/service.ts";
 import { type Diagnostic, Report } from "./diagnostic.ts";
 import { type ConfigHost, machine } from "./host.ts";
 import { findServices, type NamedService } from "./kinds.ts";
+import { middlewareSteps } from "./middleware.ts";
 import { readConfig } from "./reading.ts";
+import { serviceReferences } from "./references.ts";
 import { asText, type ConfigNode, child, entries, plain, textAt } from "./tree.ts";
 
 /** A binding as it is written. */
 export type WrittenBinding =
   | { readonly kind: "text" | "data"; readonly name: string }
-  | { readonly kind: "env"; readonly name: string; readonly optional: boolean }
+  /** `next` is what follows a Worker in a list of middlewares: only there, so optional where it is called elsewhere too. */
+  | { readonly kind: "env" | "next"; readonly name: string; readonly optional: boolean }
   | { readonly kind: "json"; readonly name: string; readonly value: JsonValue }
   /** @param entrypoint null is the default export. */
   | {
@@ -50,7 +53,33 @@ export function readWorkerBindings(
   const services = findServices(root, report);
   const diagnostics = report.sorted(files);
   if (report.hasErrors) return { workers: null, diagnostics };
-  return { workers: services.filter(({ kind }) => kind === "worker").map(readWorker), diagnostics };
+  const middlewares = new Set<string>();
+  for (const step of middlewareSteps(services, entries(child(root, "services")))) {
+    middlewares.add(nameAt(step) ?? "");
+  }
+  const called = new Set<string>();
+  for (const node of serviceReferences(root, services)) called.add(nameAt(node) ?? "");
+  const workers = services
+    .filter(({ kind }) => kind === "worker")
+    .map((service) => withNext(readWorker(service), middlewares, called));
+  return { workers, diagnostics };
+}
+
+/** The service that a reference names. */
+function nameAt(node: ConfigNode | null): string | null {
+  return (asText(node) ?? textAt(node, "name"))?.value ?? null;
+}
+
+function withNext(
+  worker: WrittenWorker,
+  middlewares: ReadonlySet<string>,
+  called: ReadonlySet<string>,
+): WrittenWorker {
+  const { name, bindings } = worker;
+  if (!middlewares.has(name)) return worker;
+  // What stands in its place has the name in any case.
+  const others = bindings.filter((binding) => binding.name !== "next");
+  return { ...worker, bindings: [...others, { kind: "next", name: "next", optional: called.has(name) }] };
 }
 
 function readWorker({ name, body }: NamedService): WrittenWorker {

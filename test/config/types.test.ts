@@ -63,7 +63,9 @@ services:
     worker: { main: ./src/users.ts, compatibilityDate: 2026-11-01 }
   legacy:
     worker: { main: ./src/legacy.js, compatibilityDate: 2026-11-01 }
-  app: { external: { address: "127.0.0.1:\${APP_PORT}" } }
+  guard:
+    worker: { main: ./src/guard.ts, compatibilityDate: 2026-11-01, bindings: { KEY: { text: x } } }
+  app: { external: { address: "127.0.0.1:\${APP_PORT}" }, middleware: [{ requestId: {} }, guard, users] }
 `;
 
 const users = `import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
@@ -108,6 +110,13 @@ export default {
 } satisfies ExportedHandler<GatewayEnv>;
 `;
 
+const guard = `export default {
+  async fetch(request, env) {
+    return request.headers.get("x-key") === env.KEY ? env.next.fetch(request) : new Response(null, { status: 403 });
+  },
+} satisfies ExportedHandler<GuardEnv>;
+`;
+
 const wrong = `declare const env: GatewayEnv;
 // @ts-expect-error the method takes a number
 env.USERS.find("7");
@@ -119,6 +128,11 @@ env.APP.find(7);
 export const text: string = env.MAYBE;
 // @ts-expect-error what is private stays there
 env.USERS.env;
+// @ts-expect-error no list of middlewares has the Worker
+env.next;
+declare const both: UsersEnv;
+// @ts-expect-error the Worker is called in other places too, where nothing follows
+both.next.fetch("http://a/");
 `;
 
 test("sluice types writes what each Worker's env holds, and tsc checks methods of other Workers by it", async (t) => {
@@ -131,6 +145,7 @@ test("sluice types writes what each Worker's env holds, and tsc checks methods o
   write("tsconfig.json", JSON.stringify(tsconfig));
   write("src/users.ts", users);
   write("src/gateway.ts", gateway);
+  write("src/guard.ts", guard);
   write("src/wrong.ts", wrong);
   write("src/legacy.js", "export default {};");
 
