@@ -15,6 +15,16 @@ export interface AcmeHost {
   event(level: LogLevel, event: string, message: string, fields: LogFields): void;
 }
 
+const machineSystem: AcmeSystem = {
+  now: Date.now,
+  random: Math.random,
+  schedule(ms, wake) {
+    const timer = setTimeout(wake, ms);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
 /** All certificates that authorities issue to this proxy. They outlive revisions of the config that go on wanting them. */
 export class AcmeKeeper implements CertificateHost {
   readonly board: ChallengeBoard;
@@ -23,7 +33,7 @@ export class AcmeKeeper implements CertificateHost {
   readonly #certificates: Map<string, ManagedCertificate> = new Map();
   readonly #orders: Map<string, number> = new Map();
 
-  constructor(host: AcmeHost, system: AcmeSystem = { now: Date.now, random: Math.random }) {
+  constructor(host: AcmeHost, system: AcmeSystem = machineSystem) {
     this.#host = host;
     this.system = system;
     this.board = new ChallengeBoard((challenges) => host.showChallenges(challenges));

@@ -15,6 +15,8 @@ export interface AcmeSystem {
   now(): number;
   /** From 0 to 1. */
   random(): number;
+  /** Calls `wake` once after so many milliseconds, without keeping the process alive. @returns what takes that back */
+  schedule(ms: number, wake: () => void): () => void;
 }
 
 /** What certificates tell and ask. */
@@ -45,7 +47,7 @@ export class ManagedCertificate {
   #placeholder: ServedKeypair | null = null;
   #renewAt = 0;
   #retryAt = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: (() => void) | null = null;
   #running = false;
 
   constructor(settings: AcmeSettings, host: CertificateHost) {
@@ -87,20 +89,20 @@ export class ManagedCertificate {
 
   /** Orders when that is due, from now until `close`. Idempotent. */
   start(): void {
-    if (this.#timer === undefined && !this.#running) this.#schedule();
+    if (this.#cancel === null && !this.#running) this.#schedule();
   }
 
   /** Ends an order that is going on, and orders no more. */
   close(): void {
-    clearTimeout(this.#timer);
+    this.#cancel?.();
     this.#abort.abort();
   }
 
   #schedule(): void {
     if (this.#abort.signal.aborted) return;
-    const ms = Math.max(this.#renewAt, this.#retryAt) - this.#host.system.now();
-    this.#timer = setTimeout(() => void this.#wake(), Math.min(Math.max(ms, 0), longestTimerMs));
-    this.#timer.unref();
+    const { system } = this.#host;
+    const ms = Math.max(this.#renewAt, this.#retryAt) - system.now();
+    this.#cancel = system.schedule(Math.min(Math.max(ms, 0), longestTimerMs), () => void this.#wake());
   }
 
   async #wake(): Promise<void> {
