@@ -10,6 +10,7 @@ import { findServices, type NamedService } from "./kinds.ts";
 import { checkMiddlewares, middlewareSteps } from "./middleware.ts";
 import { checkNetwork } from "./networks.ts";
 import { applyOverrides, type Overrides } from "./overrides.ts";
+import { checkPreambles } from "./proxy-protocol.ts";
 import { readConfig } from "./reading.ts";
 import { checkReferences, internet } from "./references.ts";
 import { checkRouter } from "./routers.ts";
@@ -56,6 +57,7 @@ export function loadConfig(
   const contents = new Contents(environment, host, report);
   for (const service of services) {
     contents.fill(service);
+    checkPreambles(service, report);
     if (service.kind === "worker") checkCompatibility(service, host.now(), report);
     if (service.kind === "network") checkNetwork(service, report);
     if (service.kind === "router") checkRouter(service, report);

@@ -1,13 +1,14 @@
 import type { Report } from "./diagnostic.ts";
 import type { NamedService } from "./kinds.ts";
+import { checkPreambleSenders } from "./proxy-protocol.ts";
 import { placeOf } from "./source.ts";
-import { asText, child, type Entry, items, type MapNode, shown, textAt } from "./tree.ts";
+import { asText, child, type Entry, shown, textAt } from "./tree.ts";
 
 /** Checks what a socket's keys ask for together. */
 export function checkSocket(socket: Entry, services: readonly NamedService[], report: Report): void {
   const { node } = socket;
   if (node.kind !== "map") return;
-  checkProxyProtocol(socket.key, node, report);
+  checkPreambleSenders(socket, report);
   const tcp = node.entries.get("tcp");
   if (tcp === undefined) return;
   const http = node.entries.get("http");
@@ -32,16 +33,4 @@ export function checkSocket(socket: Entry, services: readonly NamedService[], re
         "sni: true would read it",
     );
   }
-}
-
-/** A preamble is as good as its sender, so somebody has to be named. */
-function checkProxyProtocol(name: string, node: MapNode, report: Report): void {
-  const accept = textAt(node, "proxyProtocol");
-  if (accept?.value !== "accept") return;
-  if (items(child(child(node, "http"), "trustedProxies")).length > 0) return;
-  report.error(
-    accept.span,
-    `cannot accept preambles on socket "${name}": nobody is trusted to send them; expected trustedProxies in http, or ` +
-      "proxyProtocol: { from: [10.0.0.0/8] }",
-  );
 }

@@ -1,5 +1,5 @@
 import type * as net from "node:net";
-import { isIP } from "node:net";
+import { createConnection, isIP } from "node:net";
 import type * as tls from "node:tls";
 import { ProxyError } from "../errors/proxy-error.ts";
 import { type Address, formatAddress } from "./address.ts";
@@ -52,9 +52,18 @@ function memoryOf(secure: ConnectTls): TlsMemory {
  * Begins to open a connection; the owner hears `onConnect` or `onClose`. When a name has several addresses, they are
  * tried in turn (RFC 8305, by Node's `autoSelectFamily`).
  */
-export function openTransport(owner: TransportOwner, address: Address, secure: ConnectTls | null): Transport {
+export function openTransport(
+  owner: TransportOwner,
+  address: Address,
+  secure: ConnectTls | null,
+  preamble: Buffer | null = null,
+): Transport {
   const where = connectOptions(address);
-  if (secure === null) return Transport.connect(owner, where);
+  if (secure === null) {
+    const transport = Transport.connect(owner, where);
+    if (preamble !== null) transport.socket.write(preamble);
+    return transport;
+  }
   const { checkServerIdentity, connect } = loadTls();
   const memory = memoryOf(secure);
   const options: tls.ConnectionOptions = {
@@ -67,11 +76,20 @@ export function openTransport(owner: TransportOwner, address: Address, secure: C
   };
   if (secure.alpn.length > 0) options.ALPNProtocols = [...secure.alpn];
   if (memory.session !== null) options.session = memory.session;
+  if (preamble !== null) options.socket = connectWith(preamble, where);
   const socket = connect(options);
   socket.on("session", (session) => {
     memory.session = session;
   });
   return Transport.wrap(owner, socket, "secureConnect");
+}
+
+/** A connection that begins with these bytes, for TLS to go on with. */
+function connectWith(preamble: Buffer, where: net.TcpNetConnectOpts | net.IpcNetConnectOpts): net.Socket {
+  // TLS takes the handle that there is; of several addresses each would have its own.
+  const socket = createConnection({ ...where, autoSelectFamily: false } as net.NetConnectOpts);
+  socket.write(preamble);
+  return socket;
 }
 
 /** Node's TLS takes 10 ms to load, for which a shard without TLS upstreams does not wait. */
@@ -152,6 +170,7 @@ export class Dial implements TransportOwner, TimerOwner {
   /**
    * @param timeoutMs for the connection, TLS handshake included; 0 is none.
    * @param idleMs after which a stream on which nothing moves is closed; 0 is never.
+   * @param preamble that goes before all else, TLS included
    */
   constructor(
     owner: DialOwner,
@@ -160,12 +179,13 @@ export class Dial implements TransportOwner, TimerOwner {
     wheel: TimerWheel,
     timeoutMs: number,
     idleMs: number,
+    preamble: Buffer | null = null,
   ) {
     this.#owner = owner;
     this.#where = formatAddress(address);
     this.#wheel = wheel;
     this.#idleMs = idleMs;
-    this.#transport = openTransport(this, address, secure);
+    this.#transport = openTransport(this, address, secure, preamble);
     if (timeoutMs > 0) wheel.arm(this.#timer, wheel.now() + timeoutMs);
   }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { address, duration, headerEdits, headerName, httpStyle } from "./common.ts";
+import { externalProxyProtocol } from "./proxy-protocol.ts";
 import { externalTls } from "./tls.ts";
 import {
   balance,
@@ -106,6 +107,12 @@ export const external = z
         description: "The server takes byte streams, not HTTP: for `env.NAME.connect()` and tunnels.",
         examples: [{}],
       }),
+    proxyProtocol: externalProxyProtocol.optional().meta({
+      description:
+        "Begins each connection with HAProxy's PROXY preamble, before TLS, which tells the server the client of the connection. " +
+        "A connection then belongs to one client: none is used for a second request. `send` is version 2.",
+      examples: ["send", { version: 1 }],
+    }),
     timeouts: z
       .strictObject({
         connect: duration.prefault("5s").meta({

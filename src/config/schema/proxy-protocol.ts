@@ -25,3 +25,27 @@ export const socketProxyProtocol = z.union([z.literal("accept"), accept], {
   error: "expected accept, or from with the addresses that are trusted",
 });
 export type SocketProxyProtocol = z.output<typeof socketProxyProtocol>;
+
+const send = z
+  .strictObject({
+    version: z
+      .union([z.literal(1), z.literal(2)], { error: "expected 1 or 2" })
+      .default(2)
+      .meta({ description: "1 is a line of text, 2 is binary. Both tell the addresses.", examples: [1] }),
+    facts: z
+      .array(z.enum(["authority", "ssl"]))
+      .default([])
+      .meta({
+        description:
+          "What version 2 tells besides: `authority` is the host that the client asks for, `ssl` whether it speaks TLS, with " +
+          "version and cipher, and whether it has a certificate that was verified.",
+        examples: [["authority", "ssl"]],
+      }),
+  })
+  .meta({ id: "ProxyProtocolSend", title: "Sending PROXY preambles" });
+
+/** HAProxy's PROXY protocol to a server. */
+export const externalProxyProtocol = z.union([z.literal("send"), send], {
+  error: "expected send, or version (1 or 2) and facts (authority, ssl)",
+});
+export type ExternalProxyProtocol = z.output<typeof externalProxyProtocol>;

@@ -155,7 +155,8 @@ class TcpProbe implements DialOwner {
 
   start(): void {
     const { address, tls, upstream } = this.#endpoint;
-    this.#dial = new Dial(this, address, tls, upstream.wheel, this.#config.timeout, 0);
+    const preamble = upstream.preambles?.of(null) ?? null;
+    this.#dial = new Dial(this, address, tls, upstream.wheel, this.#config.timeout, 0, preamble);
   }
 
   abort(): void {

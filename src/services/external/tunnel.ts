@@ -109,7 +109,8 @@ export class ExternalTunnel implements DialOwner, EndpointWaiter, ClockOwner {
     this.#endpoint = endpoint;
     endpoint.begin();
     const { connect, idle } = config.timeouts;
-    this.#dial = new Dial(this, endpoint.address, endpoint.tls, wheel, connect, idle);
+    const preamble = this.#upstream.preambles?.of(this.client) ?? null;
+    this.#dial = new Dial(this, endpoint.address, endpoint.tls, wheel, connect, idle, preamble);
   }
 
   #refuse(error: ProxyError): void {

@@ -2,6 +2,7 @@ import type { ExternalConfig } from "../../config/schema/external.ts";
 import { HeaderEditor } from "../../http/header-edits.ts";
 import type { ParserLimits } from "../../http/http1/events.ts";
 import { formatAddress, parseAddress } from "../../net/address.ts";
+import { PreambleWriter } from "../../net/preamble-writer.ts";
 import { TimerWheel } from "../../net/timer-wheel.ts";
 import type { Logger } from "../../observability/log.ts";
 import { metricKey } from "../../observability/metric-key.ts";
@@ -27,6 +28,8 @@ export class Upstream {
   readonly requestEdits: HeaderEditor;
   readonly responseEdits: HeaderEditor;
   readonly parserLimits: ParserLimits = { headerBytes: 131_072, headerFields: 500, targetBytes: 8_000 };
+  /** Null when connections begin with no preamble. */
+  readonly preambles: PreambleWriter | null;
   readonly group: EndpointGroup;
   /** Null when nothing is ever sent again: there is one endpoint, and no retries are configured. */
   readonly retry: RetryPolicy | null;
@@ -53,6 +56,7 @@ export class Upstream {
     this.#log = context.log;
     this.#gauges = context.metrics.gauges;
     this.#metrics = new EndpointMetrics(name, this.#gauges);
+    this.preambles = preamblesOf(config);
     this.sticky = config.sticky === undefined ? null : new Sticky(config.sticky, name, context.secret);
     this.group = new EndpointGroup(this);
     this.retry =
@@ -141,4 +145,10 @@ export class Upstream {
   #key(name: string, labels: Readonly<Record<string, string>> = {}): string {
     return metricKey(name, { service: this.name, ...labels });
   }
+}
+
+function preamblesOf({ proxyProtocol }: ExternalConfig): PreambleWriter | null {
+  if (proxyProtocol === undefined) return null;
+  const { version, facts } = proxyProtocol === "send" ? { version: 2 as const, facts: [] } : proxyProtocol;
+  return new PreambleWriter(version, facts);
 }

@@ -1,5 +1,6 @@
 import { ProxyError } from "../../../errors/proxy-error.ts";
 import type { BodySink, BodySource } from "../../../http/body.ts";
+import type { ClientFacts } from "../../../http/exchange.ts";
 import type { HeaderBlock } from "../../../http/header-block.ts";
 import { requestHead } from "../../../http/http1/writer.ts";
 import { type ResponseHead, responseIsBodiless } from "../../../http/message.ts";
@@ -66,6 +67,10 @@ export class Http1Attempt implements Attempt, SenderOwner, BodySource {
     const body = this.#owner.requestBody;
     if (body !== null) this.#sender = new RequestSender(this, body);
     this.#pool.acquire(this, this.#fresh);
+  }
+
+  get client(): ClientFacts {
+    return this.#owner.client;
   }
 
   /** The connection is to read on: a head is expected, or somebody takes the body. */

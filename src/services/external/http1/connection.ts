@@ -51,7 +51,8 @@ export class Http1Connection implements TransportOwner, TimerOwner, PumpOwner {
   open(): void {
     this.#upstream.wheel.arm(this.#timer, this.#connectDeadline);
     try {
-      this.#transport = openTransport(this, this.#endpoint.address, this.#endpoint.tls);
+      const preamble = this.#upstream.preambles?.of(this.#attempt?.client ?? null) ?? null;
+      this.#transport = openTransport(this, this.#endpoint.address, this.#endpoint.tls, preamble);
     } catch (problem) {
       const error = problem instanceof Error ? problem : new Error(String(problem));
       queueMicrotask(() => this.onClose(error));

@@ -95,6 +95,8 @@ export class Http1Pool implements EndpointClient, TimerOwner {
 
   /** A connection has done its attempt, and can serve another. @returns false when it is not wanted. */
   release(connection: Http1Connection): boolean {
+    // What its preamble tells is true of one client alone.
+    if (this.#endpoint.upstream.preambles !== null) return false;
     const next = this.#nextWaiting();
     if (next !== null) {
       connection.begin(next);
