@@ -20,6 +20,8 @@ const upload = "POST / HTTP/1.1\r\nHost: site\r\nContent-Length: 100000000\r\n\r
 /** One run of a fault, from the client's connection on. */
 interface Run {
   readonly t: TestContext;
+  /** What the client asks, where the fault does not need anything special. */
+  readonly request: string;
   /** Starts a proxy in front of a server. */
   proxy(external: External, http?: ProxyOptions["http"]): Promise<TestProxy>;
   /** Connects a client to it. */
@@ -34,12 +36,12 @@ function onHead(
   act: (connection: RawClient, index: number) => void,
   external: Partial<External> = {},
 ): Fault {
-  return async ({ t, proxy, dial }) => {
+  return async ({ t, request, proxy, dial }) => {
     const origin = await RawOrigin.start(t, (connection, index) => {
       void connection.got("\r\n\r\n").then(() => act(connection, index));
     });
     await proxy({ address: origin.address, ...external });
-    (await dial()).send(get);
+    (await dial()).send(request);
   };
 }
 
@@ -52,7 +54,7 @@ const says =
 
 /** A server whose TLS is this. */
 function secure(options: tls.TlsOptions, trust: readonly string[], host = "app.internal"): Fault {
-  return async ({ t, proxy, dial }) => {
+  return async ({ t, request, proxy, dial }) => {
     const server = tls.createServer(options, (socket) => {
       socket.on("error", () => {});
       socket.on("data", () => socket.write(answer));
@@ -60,7 +62,7 @@ function secure(options: tls.TlsOptions, trust: readonly string[], host = "app.i
     server.on("tlsClientError", () => {});
     await listens(t, server);
     await proxy({ address: addressOf(server), tls: { trust: [...trust], certificateHost: host } });
-    (await dial()).send(get);
+    (await dial()).send(request);
   };
 }
 
@@ -87,40 +89,40 @@ const expired = identity(["app.internal"], { from: Date.now() - 3 * day, to: Dat
 const early = identity(["app.internal"], { from: Date.now() + day, to: Date.now() + 3 * day });
 
 const faults: Readonly<Record<string, Fault>> = {
-  "the server refuses the connection": async ({ proxy, dial }) => {
+  "the server refuses the connection": async ({ request, proxy, dial }) => {
     await proxy({ address: `127.0.0.1:${await unused()}` });
-    (await dial()).send(get);
+    (await dial()).send(request);
   },
-  "the server's unix socket is not there": async ({ proxy, dial }) => {
+  "the server's unix socket is not there": async ({ request, proxy, dial }) => {
     await proxy({ address: "unix:/nowhere/at-all.sock" });
-    (await dial()).send(get);
+    (await dial()).send(request);
   },
-  "the server's address answers nothing": async ({ t, proxy, dial }) => {
+  "the server's address answers nothing": async ({ t, request, proxy, dial }) => {
     await proxy({ address: `127.0.0.1:${await deaf(t)}`, timeouts: { connect: 200 } });
-    (await dial()).send(get);
+    (await dial()).send(request);
   },
-  "the server's name does not exist": async ({ proxy, dial }) => {
+  "the server's name does not exist": async ({ request, proxy, dial }) => {
     await proxy({ address: "does-not-exist.invalid:80" });
-    (await dial()).send(get);
+    (await dial()).send(request);
   },
-  "the server accepts, and never answers the TLS handshake": async ({ t, proxy, dial }) => {
+  "the server accepts, and never answers the TLS handshake": async ({ t, request, proxy, dial }) => {
     const origin = await RawOrigin.start(t);
     await proxy({ address: origin.address, tls: {}, timeouts: { connect: 200 } });
-    (await dial()).send(get);
+    (await dial()).send(request);
   },
-  "the server breaks off the TLS handshake": async ({ t, proxy, dial }) => {
+  "the server breaks off the TLS handshake": async ({ t, request, proxy, dial }) => {
     const origin = await RawOrigin.start(t, ({ socket }) => {
       socket.on("data", () => socket.end());
     });
     await proxy({ address: origin.address, tls: {} });
-    (await dial()).send(get);
+    (await dial()).send(request);
   },
-  "the server does not speak TLS": async ({ t, proxy, dial }) => {
+  "the server does not speak TLS": async ({ t, request, proxy, dial }) => {
     const origin = await RawOrigin.start(t, (connection) => {
       connection.socket.on("data", () => connection.send("HTTP/1.1 400 Bad Request\r\n\r\n"));
     });
     await proxy({ address: origin.address, tls: {} });
-    (await dial()).send(get);
+    (await dial()).send(request);
   },
   "the certificate is expired": secure(expired.options, [expired.certificate]),
   "the certificate is not valid yet": secure(early.options, [early.certificate]),
@@ -177,11 +179,11 @@ const faults: Readonly<Record<string, Fault>> = {
         connection.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
       });
     });
-    const { upstreamConnections } = await proxy({ address: origin.address });
+    const upstream = await proxy({ address: origin.address });
     const client = await dial();
     client.send(upload);
     await client.got("HTTP/1.1 413");
-    await until(() => upstreamConnections().open === 0);
+    await until(() => upstream.upstreamConnections().open === 0);
   },
   "the server closes while the request's body is sent": async ({ t, proxy, dial }) => {
     const origin = await RawOrigin.start(t, ({ socket }) => {
@@ -341,33 +343,32 @@ function closing(second: string): Fault {
 
 for (const { fault, gets, code } of readRows()) {
   test(`when ${fault}, the client gets ${gets}`, async (t) => {
-    const clients: RawClient[] = [];
-    let proxy: TestProxy | undefined;
-    const run: Run = {
-      t,
-      async proxy(external, http) {
-        proxy = await TestProxy.start(t, { external, ...(http === undefined ? {} : { http }) });
-        // Read by its own name in the faults, which take it apart.
-        const connections = proxy.upstreamConnections.bind(proxy);
-        proxy.upstreamConnections = connections;
-        return proxy;
-      },
-      async dial() {
-        const client = await RawClient.connect(t, proxy?.port ?? 0);
-        clients.push(client);
-        return client;
-      },
-    };
-    const act = faults[fault];
-    assert.ok(act, `no case makes this fault: ${fault}`);
-    await act(run);
-    const client = clients.at(-1);
-    assert.ok(client && proxy);
-    assert.equal(await outcome(client), gets);
-    if (code !== "") await until(() => Object.keys(proxy?.errors ?? {}).length > 0);
+    const scene = new Scene(t, get);
+    await scene.play(fault);
+    assert.equal(await outcome(scene.client), gets);
+    const { proxy } = scene;
+    if (code !== "") await until(() => Object.keys(proxy.errors).length > 0);
     assert.deepEqual(proxy.errors, code === "" ? {} : { [code]: 1 });
     if (gets === "200" || gets === "413") return;
-    await until(() => proxy?.upstreamConnections().open === proxy?.upstreamConnections().idle);
+    await until(() => proxy.upstreamConnections().open === proxy.upstreamConnections().idle);
+  });
+}
+
+for (const { fault, again } of readRows()) {
+  if (again === undefined) continue;
+  test(`when ${fault}, with retries ${again} is sent to another server`, async (t) => {
+    const good = await RawOrigin.start(t, (connection) => {
+      void connection.got("\r\n\r\n").then(() => connection.send(answer));
+    });
+    const sent: string[] = [];
+    for (const request of [get, post]) {
+      const scene = new Scene(t, request, good.address);
+      await scene.play(fault);
+      if ((await outcome(scene.client)) === "200") sent.push(request.slice(0, request.indexOf(" ")));
+    }
+    const words = sent.length === 2 ? "any request" : (sent[0] ?? "nothing");
+    assert.equal(words, again);
+    assert.equal(good.connections.length, sent.length);
   });
 }
 
@@ -378,6 +379,62 @@ test("each fault that can be made is documented", () => {
     [],
   );
 });
+
+/** A proxy in front of a server with a fault, and its clients. */
+class Scene {
+  readonly #t: TestContext;
+  readonly #request: string;
+  readonly #other: string | null;
+  readonly #clients: RawClient[] = [];
+  #proxy: TestProxy | null = null;
+
+  /** @param other the address of a good server, which is tried after the other one */
+  constructor(t: TestContext, request: string, other: string | null = null) {
+    this.#t = t;
+    this.#request = request;
+    this.#other = other;
+  }
+
+  async play(fault: string): Promise<void> {
+    const act = faults[fault];
+    assert.ok(act, `no case makes this fault: ${fault}`);
+    await act({
+      t: this.#t,
+      request: this.#request,
+      proxy: async (external, http) => {
+        const options = this.#other === null ? external : withRetries(external, this.#other);
+        this.#proxy = await TestProxy.start(this.#t, { external: options, ...(http && { http }) });
+        return this.#proxy;
+      },
+      dial: async () => {
+        const client = await RawClient.connect(this.#t, this.proxy.port);
+        this.#clients.push(client);
+        return client;
+      },
+    });
+  }
+
+  get proxy(): TestProxy {
+    assert.ok(this.#proxy);
+    return this.#proxy;
+  }
+
+  /** The last one. */
+  get client(): RawClient {
+    const client = this.#clients.at(-1);
+    assert.ok(client);
+    return client;
+  }
+}
+
+function withRetries({ address = "", tls, ...rest }: External, other: string): External {
+  const first = tls === undefined ? address : { address, tls };
+  return {
+    ...rest,
+    addresses: [first, other],
+    retries: { attempts: 1, on: ["connect", "reset", "timeout"] },
+  };
+}
 
 /** How the exchange ended for the client. */
 async function outcome(client: RawClient): Promise<string> {
@@ -396,14 +453,21 @@ interface Row {
   readonly fault: string;
   readonly gets: string;
   readonly code: string;
+  /** Whatever `retries` sends to another server; undefined where the table does not tell. */
+  readonly again: string | undefined;
 }
 
 /** The tables of docs/faults.md. */
 function readRows(): Row[] {
   const text = readFileSync(new URL("../../docs/faults.md", import.meta.url), "utf8");
-  return [...text.matchAll(/^\| (the .*?) \| (.*?) \| (?:`(.*?)`)? ?\|$/gm)]
-    .map(([, fault = "", gets = "", code = ""]) => ({ fault, gets, code }))
-    .filter(({ gets }) => gets !== "the client gets");
+  return [...text.matchAll(/^\| (the [^|]*?) \| ([^|]*?) \| (?:`([^|]*?)`)? ?\|(?: ([^|]*?) ?\|)?$/gm)].map(
+    ([, fault = "", gets = "", code = "", again]) => ({
+      fault,
+      gets,
+      code,
+      again: again === "" ? undefined : again,
+    }),
+  );
 }
 
 async function listens(t: TestContext, server: net.Server): Promise<void> {
