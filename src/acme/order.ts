@@ -198,10 +198,11 @@ export class Order {
     }
     const name = authorization.identifier.value.toLowerCase();
     if (!this.#settings.domains.includes(name)) throw new Error("it asks for a name that was not ordered");
+    // With TLS 1.2, OpenSSL shows no ECDSA certificate whose key usage lacks signatures, as that of acme-client does.
     const [key, certificate] = await acme.crypto.createAlpnCertificate(
       authorization,
       answer,
-      await newKey("ecdsa"),
+      await newKey("rsa"),
     );
     return {
       type: "tls-alpn-01",

@@ -78,3 +78,24 @@ for (const challenge of ["http-01", "tls-alpn-01"] as const) {
     }
   });
 }
+
+test(
+  "Pebble issues to an account that is bound to an external one, and to no other",
+  { skip: pebbleMissing },
+  async (t) => {
+    const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
+    const pebble = await Pebble.start(t, { "kid-1": key });
+    const home = new TemporaryDirectory(t);
+    const config = (more: string) =>
+      configOf(pebble, { challenge: "tls-alpn-01", storage: home.at("acme"), more, domains: "shop.test" });
+    const stranger = await startSluice(t, config(""), { files });
+    await stranger.sees(/acme\.order_failed.*externalAccountRequired/);
+    await stranger.stop();
+    const sluice = await startSluice(t, config(`eab: { keyId: kid-1, key: "\${EAB_KEY}" }`), {
+      files,
+      env: { EAB_KEY: key },
+    });
+    await sluice.sees(/acme\.certificate_issued/);
+    assert.equal(sluice.stderr.includes(key), false);
+  },
+);

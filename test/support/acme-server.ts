@@ -157,6 +157,11 @@ export class AcmeServer {
     return this.#orders.length;
   }
 
+  /** Of the first challenge of the last order. */
+  get lastToken(): string {
+    return this.#orders.at(-1)?.authorizations[0]?.challenges[0]?.token ?? "";
+  }
+
   /** Forgets every account, as a test server does that was made anew. */
   forgetAccounts(): void {
     this.#accounts.length = 0;
