@@ -11,12 +11,13 @@ const usage = `npm run bench [-- COMMAND] [-- FLAGS]
   startup      from the start of the process to its first response
   stream       1 GiB down and up with a slow end, and what that does to resident memory
   websockets   10,000 idle WebSockets on one Worker: memory and CPU time
+  relay        streams of bytes and short connections through a tcp socket, and through HAProxy
   profile WORK where Sluice's CPU time goes; WORK is plain, string, pass, edit, chain or json
 
   --only a,b   these candidates, these workloads      --rounds N    how often each is measured
   --seconds N  length of one measurement              --rate N      requests a second of the paced workloads
   --quick      main workloads, one short round        --dist        Sluice as it is published, from dist/
-  --size MIB   what \`stream\` sends
+  --size MIB   what \`stream\` and \`relay\` send
 `;
 
 type Command = (bench: Bench) => Promise<void>;
@@ -29,6 +30,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   startup: async () => (await import("./commands/startup.ts")).startup,
   stream: async () => (await import("./commands/stream.ts")).stream,
   websockets: async () => (await import("./commands/websockets.ts")).websockets,
+  relay: async () => (await import("./commands/relay.ts")).relay,
   profile: async () => (await import("./commands/profile.ts")).profile,
 };
 
