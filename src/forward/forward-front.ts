@@ -23,7 +23,9 @@ export class ForwardFront {
       next = this.#interceptor;
     }
     if (destinations !== undefined) next = new DestinationGate(destinations, next);
-    if (proxyAuth !== undefined) next = new ProxyLogin(proxyAuth, next, context);
+    // SOCKS has a login of its own; see SocksServer.
+    if (proxyAuth !== undefined && config.socks === undefined)
+      next = new ProxyLogin(proxyAuth, next, context);
     this.service = next;
   }
 

@@ -9,6 +9,7 @@ import { StreamPair } from "../net/stream-pair.ts";
 import { type TimerOwner, WheelTimer } from "../net/timer-wheel.ts";
 import type { Tunnel } from "../services/service.ts";
 import { tlsFacts } from "../tls/client-auth.ts";
+import { ClientHelloReader, MALFORMED, maxClientHelloBytes, NEED_MORE } from "../tls/client-hello.ts";
 import { InterceptedFacts } from "./intercepted-site.ts";
 import type { InterceptFailure, Interceptor } from "./interceptor.ts";
 
@@ -24,6 +25,7 @@ export class InterceptedTunnel implements TimerOwner {
   /** Where the tunnel leads: what the client asked for, or, when that was an address, what its handshake names. */
   #host: string;
   #socket: TLSSocket | null = null;
+  #hello: ClientHelloReader | null = null;
   #refusal = "";
   #settled = false;
 
@@ -37,7 +39,7 @@ export class InterceptedTunnel implements TimerOwner {
     const { wheel, config, pending } = this.#owner;
     const { outward } = this.#pair;
     pending.add(this);
-    outward.onFirst = (bytes) => this.#onFirst(bytes);
+    outward.onWaiting = (bytes) => this.#onWaiting(bytes);
     outward.onEnded = () => this.#fail("closed", "the client left");
     if (config.handshakeTimeout > 0) wheel.arm(this.#timer, wheel.now() + config.handshakeTimeout);
     this.#tunnel.accept(this.#pair.near);
@@ -54,16 +56,35 @@ export class InterceptedTunnel implements TimerOwner {
     this.#fail("timeout", "the handshake took too long");
   }
 
-  #onFirst(bytes: Uint8Array): void {
-    const isTls = bytes[0] === handshakeRecord;
+  #onWaiting(bytes: Uint8Array): void {
+    const { outward } = this.#pair;
+    const next = this.#look(bytes);
+    if (next !== "more") outward.onWaiting = null;
     // Whoever writes to the tunnel is not done with it yet.
     queueMicrotask(() => {
       if (this.#settled) return;
-      this.#pair.outward.onEnded = null;
-      if (isTls) this.#shake();
-      else if (this.#owner.config.notTls === "tunnel") this.#pass();
+      if (next === "more") {
+        outward.more();
+        return;
+      }
+      outward.onEnded = null;
+      if (next === "open") this.#shake();
+      else if (next === "pass") this.#pass();
       else this.#fail("not_tls", "the client does not speak TLS");
     });
+  }
+
+  /** What is to become of a tunnel in which a client says this. */
+  #look(bytes: Uint8Array): "open" | "pass" | "refuse" | "more" {
+    const owner = this.#owner;
+    if (bytes[0] !== handshakeRecord) return owner.config.notTls === "tunnel" ? "pass" : "refuse";
+    // A client that resolves names by itself asks for an address; which site it means stands in its handshake alone.
+    if (owner.config.exclude.length === 0 || parseIp(this.#host) === null) return "open";
+    this.#hello ??= new ClientHelloReader();
+    const hello = this.#hello.read(bytes);
+    if (hello === NEED_MORE) return bytes.length > maxClientHelloBytes ? "open" : "more";
+    if (hello === MALFORMED || hello.serverName === "") return "open";
+    return owner.wants(hello.serverName, this.#tunnel.port) ? "open" : "pass";
   }
 
   /** The tunnel goes on unopened. */
@@ -152,7 +173,7 @@ export class InterceptedTunnel implements TimerOwner {
   }
 }
 
-/** An accepted tunnel in which the client does not speak TLS. */
+/** An accepted tunnel that is not opened after all. */
 class PassedTunnel implements Tunnel {
   readonly host: string;
   readonly port: number;

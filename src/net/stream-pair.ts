@@ -5,8 +5,8 @@ import type { ByteStream, StreamSink } from "../http/exchange.ts";
 /** One direction of bytes within the process, with backpressure: what is written to it is what it yields. */
 export class Passage implements BodySource, StreamSink {
   readonly length = -1;
-  /** Called once, when the first bytes have come before anyone pipes them; they wait. */
-  onFirst: ((bytes: Uint8Array) => void) | null = null;
+  /** Called after bytes have come before anyone pipes them, with all that wait. */
+  onWaiting: ((bytes: Uint8Array) => void) | null = null;
   /** Called when nothing comes any more although nobody has piped yet. @param error null for an orderly end */
   onEnded: ((error: ProxyError | null) => void) | null = null;
   #sink: BodySink | null = null;
@@ -31,6 +31,11 @@ export class Passage implements BodySource, StreamSink {
     if (!this.#holding) this.#source?.resume();
   }
 
+  /** More is to come although nobody pipes yet. */
+  more(): void {
+    this.#source?.resume();
+  }
+
   cancel(error: ProxyError): void {
     if (this.#over) return;
     this.#over = true;
@@ -49,11 +54,7 @@ export class Passage implements BodySource, StreamSink {
     if (this.#over) return false;
     if (this.#holding || this.#sink === null || this.#delivering || this.#waiting.length > 0) {
       this.#waiting.push(chunk);
-      const { onFirst } = this;
-      if (this.#sink === null && onFirst !== null) {
-        this.onFirst = null;
-        onFirst(chunk);
-      }
+      if (this.#sink === null) this.onWaiting?.(this.#joined());
       return false;
     }
     if (!this.#sink.write(chunk)) this.#holding = true;
@@ -71,6 +72,11 @@ export class Passage implements BodySource, StreamSink {
     this.#waiting = [];
     if (this.#sink === null) this.#tellEnded();
     else if (!this.#delivering) this.#deliver();
+  }
+
+  #joined(): Uint8Array {
+    if (this.#waiting.length > 1) this.#waiting = [Buffer.concat(this.#waiting)];
+    return this.#waiting[0] ?? new Uint8Array(0);
   }
 
   #tellEnded(): void {

@@ -3,6 +3,7 @@ import type { TLSSocket } from "node:tls";
 import type { SocketConfig } from "../config/schema/socket.ts";
 import type { SocketTlsConfig } from "../config/schema/tls.ts";
 import { ForwardFront } from "../forward/forward-front.ts";
+import { SocksServer } from "../forward/socks/socks-server.ts";
 import type { TlsFacts } from "../http/exchange.ts";
 import { HttpServer } from "../http/server/http-server.ts";
 import type { ConnectionServer } from "../net/connection-server.ts";
@@ -51,9 +52,14 @@ export class ShardSocket implements AcceptorOwner {
     this.#fd = fd;
     this.#address = config.address;
     this.#front = new ForwardFront(name, config, service, context);
-    const { tcp } = config;
-    const bytes = tcp === undefined ? null : new TcpServer(name, tcp, this.#front.service, context);
-    const server = bytes ?? new HttpServer(name, config.http, this.#front.service, context);
+    const { tcp, socks } = config;
+    const { service: first } = this.#front;
+    const bytes = tcp === undefined ? null : new TcpServer(name, tcp, first, context);
+    const server =
+      bytes ??
+      (socks === undefined
+        ? new HttpServer(name, config.http, first, context)
+        : new SocksServer(name, socks, config.proxyAuth, first, context));
     this.#server = server;
     let entry: Entry = (socket, peer) => server.accept(socket, peer);
     if (bytes !== null && tcp?.sni === true && config.tls === undefined) {

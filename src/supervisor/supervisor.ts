@@ -455,5 +455,6 @@ export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
 function schemeOf(socket: SocketConfig | undefined): string {
   const isSecure = socket?.tls !== undefined;
   if (socket?.tcp !== undefined) return isSecure ? "tls" : "tcp";
+  if (socket?.socks !== undefined) return "socks5";
   return isSecure ? "https" : "http";
 }

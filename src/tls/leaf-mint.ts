@@ -11,6 +11,7 @@ import type { SecureContext } from "node:tls";
 import type forge from "node-forge";
 import { parseIp } from "../net/cidr.ts";
 import { loadTls } from "../net/connect.ts";
+import { ipBytes } from "../net/ip-text.ts";
 
 /** An authority that signs for every name. */
 export interface Authority {
@@ -185,9 +186,7 @@ function commonName(name: string): forge.asn1.Asn1 {
 function addressBytes(name: string): Buffer | null {
   const ip = parseIp(name);
   if (ip === null) return null;
-  const bytes = Buffer.alloc(16);
-  for (const [index, word] of [ip.a, ip.b, ip.c, ip.d].entries()) bytes.writeUInt32BE(word, index * 4);
-  return ip.family === 4 ? bytes.subarray(12) : bytes;
+  return ipBytes(ip).subarray(ip.family === 4 ? 12 : 0);
 }
 
 /** RFC 5280 §4.1.2.5: UTCTime until 2049. */

@@ -140,20 +140,64 @@ export const intercept = z
   });
 export type InterceptConfig = z.output<typeof intercept>;
 
+export const socks = z
+  .strictObject({
+    timeouts: z
+      .strictObject({
+        handshake: duration.prefault("10s").meta({
+          description: "From the connection until its request is complete, the check of a password included.",
+          examples: ["5s"],
+        }),
+        idle: duration.prefault("10m").meta({
+          description: "Without a byte in either direction of a tunnel; then it is closed.",
+          examples: ["1h", 0],
+        }),
+      })
+      .meta({
+        id: "SocksTimeouts",
+        title: "Timeouts of SOCKS",
+        description: "How long a client may take. 0 is no limit.",
+      })
+      .prefault({}),
+    limits: z
+      .strictObject({
+        connections: z
+          .int()
+          .positive()
+          .default(10_000)
+          .meta({
+            description: "Connections of this socket at one time, in each shard. One more is closed at once.",
+            examples: [10_000],
+          }),
+      })
+      .meta({ id: "SocksLimits", title: "Limits of SOCKS" })
+      .prefault({}),
+  })
+  .meta({
+    id: "Socks",
+    title: "SOCKS on a socket",
+    description:
+      "Makes the socket one of SOCKS 5 (RFC 1928) in place of HTTP, with CONNECT alone. Each connection goes to the service as " +
+      "a tunnel. `proxyAuth` asks for user and password.",
+    examples: [{}],
+  });
+export type SocksConfig = z.output<typeof socks>;
+
 /** Keys of a forward proxy mean nothing on a socket that is none. */
 export function checkForward(
   socket: {
     readonly http: { readonly style: string };
+    readonly socks?: unknown;
     readonly proxyAuth?: unknown;
     readonly destinations?: unknown;
     readonly intercept?: unknown;
   },
   context: z.RefinementCtx,
 ): void {
-  if (socket.http.style === "proxy") return;
+  if (socket.http.style === "proxy" || socket.socks !== undefined) return;
   for (const key of ["proxyAuth", "destinations", "intercept"] as const) {
     if (socket[key] === undefined) continue;
-    const message = `expected no ${key} here: it is for forward proxies, with http: { style: proxy }`;
+    const message = `expected no ${key} here: it is for forward proxies, with http: { style: proxy } or socks: {}`;
     context.addIssue({ code: "custom", path: [key], message });
   }
 }

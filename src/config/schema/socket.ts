@@ -9,7 +9,7 @@ import {
   httpStyle,
   size,
 } from "./common.ts";
-import { checkForward, destinations, intercept, proxyAuth } from "./forward.ts";
+import { checkForward, destinations, intercept, proxyAuth, socks } from "./forward.ts";
 import { socketProxyProtocol } from "./proxy-protocol.ts";
 import { socketTcp } from "./tcp.ts";
 import { socketTls } from "./tls.ts";
@@ -152,6 +152,7 @@ export const socket = z
     destinations: destinations.optional(),
     intercept: intercept.optional(),
     tcp: socketTcp.optional(),
+    socks: socks.optional(),
     proxyProtocol: socketProxyProtocol.optional().meta({
       description:
         "Reads HAProxy's PROXY protocol, version 1 and 2: the preamble by which a proxy in front tells of the client of a " +

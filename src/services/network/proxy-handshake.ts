@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { parseIp } from "../../net/cidr.ts";
+import { ipBytes } from "../../net/ip-text.ts";
 import { basicLogin, type UpstreamProxy } from "../../net/upstream-proxy.ts";
 
 /** Bytes that a proxy may say before the way stands. */
@@ -142,11 +143,8 @@ export class ProxyHandshake {
       const name = Buffer.from(this.#host, "latin1");
       address = Buffer.concat([Buffer.from([3, name.length]), name]);
     } else {
-      const bytes = Buffer.alloc(17);
-      for (const [index, word] of [ip.a, ip.b, ip.c, ip.d].entries())
-        bytes.writeUInt32BE(word, 1 + index * 4);
-      bytes[0] = 4;
-      address = ip.family === 4 ? Buffer.concat([Buffer.from([1]), bytes.subarray(13)]) : bytes;
+      const isV4 = ip.family === 4;
+      address = Buffer.concat([Buffer.from([isV4 ? 1 : 4]), ipBytes(ip).subarray(isV4 ? 12 : 0)]);
     }
     this.#socket.write(
       Buffer.concat([Buffer.from([5, 1, 0]), address, Buffer.from([this.#port >> 8, this.#port & 255])]),
