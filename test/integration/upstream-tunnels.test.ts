@@ -86,6 +86,7 @@ test("an upgrade is tried elsewhere as well, and keeps its endpoint busy until i
       connection.send(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n<hi>",
       );
+      connection.socket.on("end", () => connection.socket.end());
     });
   });
   const [idle] = await namedOrigins(t, 1);
