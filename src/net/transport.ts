@@ -122,6 +122,22 @@ export class Transport {
     return made;
   }
 
+  /**
+   * Gives the connection away: what it returns is a socket around the same handle, from which `rest` is read first. The
+   * owner hears nothing more but its close. For connections that were accepted only.
+   */
+  release(rest: Uint8Array): net.Socket {
+    const inner = this.socket as unknown as Inner;
+    const handle = inner._handle;
+    inner._handle = null;
+    this.#text = "";
+    this.socket.destroy();
+    const options = { handle, allowHalfOpen: true };
+    const socket = new net.Socket(options as net.SocketConstructorOpts);
+    socket.unshift(Buffer.from(rest));
+    return socket;
+  }
+
   /** Opens a plain connection. */
   static connect(owner: TransportOwner, options: net.TcpNetConnectOpts | net.IpcNetConnectOpts): Transport {
     return new Transport(
@@ -302,8 +318,10 @@ export class Transport {
   /** Closes with a reset, so that what was sent cannot pass for a message that the close delimits. */
   reset(): void {
     this.#text = "";
-    if (this.socket instanceof net.Socket && !this.socket.connecting) this.socket.resetAndDestroy();
-    else this.socket.destroy();
+    const { socket } = this;
+    // Streams that are no sockets may bring a way of their own.
+    if (typeof socket.resetAndDestroy === "function" && !socket.connecting) socket.resetAndDestroy();
+    else socket.destroy();
   }
 
   #queue(): void {

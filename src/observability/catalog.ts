@@ -204,6 +204,12 @@ export const catalog: readonly MetricEntry[] = [
     help: "Orders of certificates by ACME, by the first name of the certificate; result is ok or failed",
   },
   {
+    name: "sluice_http2_connection_errors_total",
+    type: "counter",
+    labels: ["socket", "reason"],
+    help: "HTTP/2 connections of clients that were ended: reason is resets, control_frames or protocol",
+  },
+  {
     name: "sluice_isolate_cold_starts_total",
     type: "counter",
     labels: ["worker"],

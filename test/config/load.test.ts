@@ -56,6 +56,7 @@ describe("a config", () => {
               connections: 10_000,
               minBodyRate: 0,
             },
+            http2: { enabled: true, concurrentStreams: 128, resets: 50, controlFrames: 100 },
           },
         },
       },

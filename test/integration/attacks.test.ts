@@ -100,7 +100,7 @@ const refused: ReadonlyArray<readonly [name: string, status: number, bytes: stri
     400,
     `CONNECT site:80 HTTP/1.1\r\nHost: site\r\nContent-Length: 5\r\n\r\nabcde${smuggled}`,
   ],
-  ["the HTTP/2 preface", 505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
+  ["nearly the HTTP/2 preface", 505, "PRI / HTTP/2.0\r\n\r\nSM\r\n\r\n"],
   ["HTTP/0.9", 400, "GET /\r\n"],
   ["another case of the version", 400, "GET / http/1.1\r\nHost: site\r\n\r\n"],
   ["an unknown expectation", 417, post("Expect: y 100-continue\r\nContent-Length: 3", `abc${smuggled}`)],

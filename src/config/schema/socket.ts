@@ -82,6 +82,53 @@ export const socketLimits = z
   })
   .meta({ id: "SocketLimits", title: "Limits of a socket", description: "How much a client may send." });
 
+export const socketHttp2 = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .default(true)
+      .meta({
+        description:
+          "HTTP/2 for clients that ask for it: by ALPN on a socket with `tls`, otherwise with prior knowledge (h2c).",
+        examples: [false],
+      }),
+    concurrentStreams: z
+      .int()
+      .positive()
+      .max(65_535, { error: "expected at most 65535 streams" })
+      .default(128)
+      .meta({
+        description: "Requests that one connection may have under way at one time; more are refused.",
+        examples: [100],
+      }),
+    resets: z
+      .int()
+      .nonnegative()
+      .max(1_000_000, { error: "expected at most 1000000 a second" })
+      .default(50)
+      .meta({
+        description:
+          "Requests a second, on average over ten seconds, that a connection may take back or break before they are answered. " +
+          "A client that does more ends the connection (CVE-2023-44487, CVE-2025-8671). 0 is no limit.",
+        examples: [50],
+      }),
+    controlFrames: z
+      .int()
+      .nonnegative()
+      .max(1_000_000, { error: "expected at most 1000000 a second" })
+      .default(100)
+      .meta({
+        description:
+          "SETTINGS and PING a second, on average over ten seconds, that a connection may send; more end it. 0 is no limit.",
+        examples: [100],
+      }),
+  })
+  .meta({
+    id: "SocketHttp2",
+    title: "HTTP/2 on a socket",
+    description: "HTTP/2 and what bounds its clients.",
+  });
+
 export const socketHttp = z
   .strictObject({
     style: httpStyle.default("host").meta({
@@ -135,6 +182,7 @@ export const socketHttp = z
     }),
     timeouts: socketTimeouts.prefault({}),
     limits: socketLimits.prefault({}),
+    http2: socketHttp2.prefault({}),
   })
   .meta({ id: "SocketHttp", title: "HTTP on a socket", description: "How the socket speaks HTTP." });
 

@@ -28,6 +28,8 @@ export abstract class MessageParser {
   trailers: HeaderBlock | null = null;
   error: ProxyError | null = null;
   framing: Framing = { length: 0, keepAlive: false };
+  /** The input is no HTTP/1.1 but begins with the preface of HTTP/2, and is kept (RFC 9113 §3.4). */
+  preface = false;
 
   protected readonly limits: ParserLimits;
   protected readonly fields = new HeadFields();
@@ -98,7 +100,7 @@ export abstract class MessageParser {
       if (!(problem instanceof Violation)) throw problem;
       this.error = this.report(problem);
       this.#state = "failed";
-      this.#input.clear();
+      if (!this.preface) this.#input.clear();
       return ERROR;
     }
   }

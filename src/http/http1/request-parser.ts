@@ -1,5 +1,6 @@
 import { type ErrorCode, ProxyError } from "../../errors/proxy-error.ts";
 import { HeaderBlock, tokenTable } from "../header-block.ts";
+import { prefaceLine } from "../http2/codes.ts";
 import { RequestHead } from "../message.ts";
 import { validAuthority, validAuthorityWithPort } from "./authority.ts";
 import type { ParserLimits, RequestParserApi } from "./events.ts";
@@ -12,10 +13,12 @@ import { malformed, Violation, type ViolationKind } from "./violation.ts";
 
 /** Octets of a method; the longest registered one has 17 (RFC 9110 §16.1). */
 const MAX_METHOD_BYTES = 64;
+const TWO = 0x32;
 /** Two spaces, the version and CRLF. */
 const REST_OF_LINE_BYTES = 12;
 
-const codes = {
+/** The error code of each way in which a request breaks the rules. */
+export const violationCodes = {
   malformed: "request_malformed",
   headTooLarge: "request_headers_too_large",
   targetTooLong: "request_target_too_long",
@@ -40,6 +43,8 @@ export class RequestParser extends MessageParser implements RequestParserApi {
   /** Ends of method and target, from the start of the head. */
   #methodEnd = 0;
   #targetEnd = 0;
+  /** No request has been read: only the first bytes of a connection can be the preface of HTTP/2. */
+  #isFirst = true;
 
   /** `scheme` is what a request has whose target names none: `https` on a connection with TLS. */
   constructor(limits: ParserLimits, scheme: "http" | "https" = "http") {
@@ -64,7 +69,9 @@ export class RequestParser extends MessageParser implements RequestParserApi {
       throw malformed("the request line is no method, target and version");
     }
     this.#targetEnd = at - from;
+    if (this.#isFirst && bytes[at + 6] === TWO) this.preface = isText(bytes, from, to, prefaceLine);
     this.minor = readMinorVersion(bytes, at + 1, to);
+    this.#isFirst = false;
   }
 
   protected readHead(text: string): BodyKind {
@@ -91,7 +98,7 @@ export class RequestParser extends MessageParser implements RequestParserApi {
   }
 
   protected report(violation: Violation): ProxyError {
-    return new ProxyError(codes[violation.kind], `cannot read the request: ${violation.reason}`);
+    return new ProxyError(violationCodes[violation.kind], `cannot read the request: ${violation.reason}`);
   }
 
   /** RFC 9112 §3.2: one valid Host in every HTTP/1.1 request, whatever form its target has. */
@@ -169,4 +176,10 @@ export class RequestParser extends MessageParser implements RequestParserApi {
     }
     head.expectContinue = this.minor === 1 && kind !== "none";
   }
+}
+
+function isText(bytes: Uint8Array, from: number, to: number, text: string): boolean {
+  if (to - from !== text.length) return false;
+  for (let i = 0; i < text.length; i++) if (bytes[from + i] !== text.charCodeAt(i)) return false;
+  return true;
 }

@@ -112,9 +112,8 @@ export function interimHead(head: ResponseHead): string {
  * has it. `id` must be plain ASCII.
  */
 export function errorResponse(status: number, id: string, writing: ErrorWriting = {}): string {
-  const reason = reasonPhrase(status);
-  const body = `${status} ${reason}\nid: ${id}\n`;
-  let text = `HTTP/1.1 ${status} ${reason}\r\nContent-Length: ${body.length}\r\n`;
+  const body = errorText(status, id);
+  let text = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\nContent-Length: ${body.length}\r\n`;
   if (writing.keepAlive !== true) text += "Connection: close\r\n";
   else if (writing.minor === 0) text += "Connection: keep-alive\r\n";
   text += "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n";
@@ -124,6 +123,11 @@ export function errorResponse(status: number, id: string, writing: ErrorWriting 
   }
   if (writing.date !== undefined && writing.date !== "") text += `Date: ${writing.date}\r\n`;
   return writing.head === true ? `${text}\r\n` : `${text}\r\n${body}`;
+}
+
+/** The body of such a response. */
+export function errorText(status: number, id: string): string {
+  return `${status} ${reasonPhrase(status)}\nid: ${id}\n`;
 }
 
 /** What goes before the `length` bytes of a chunk; never 0, which would end the body (RFC 9112 §7.1). */

@@ -1,12 +1,27 @@
 import type { ProxyError } from "../../errors/proxy-error.ts";
 import type { Tunnel } from "../../services/service.ts";
 import type { ByteStream, ClientFacts } from "../exchange.ts";
-import type { DownstreamConnection } from "./downstream-connection.ts";
-import type { DownstreamExchange } from "./downstream-exchange.ts";
-import { recordExchange } from "./exchange-record.ts";
+import { type RecordedExchange, recordExchange } from "./exchange-record.ts";
+import type { HttpServer } from "./http-server.ts";
 
-/** RFC 9110 §9.3.6: a 2xx to CONNECT has neither Content-Length nor Transfer-Encoding. */
-const established = "HTTP/1.1 200 Connection Established\r\n\r\n";
+/** What a tunnel runs through: a connection of HTTP/1.1, or a stream of HTTP/2. */
+export interface TunnelCarrier {
+  readonly server: HttpServer;
+  /**
+   * Answers CONNECT with 200, and goes over to bytes in both directions.
+   * @param ended called with the bytes that went to the client.
+   */
+  openConnect(stream: ByteStream, ended: (written: number) => void): void;
+  /** Answers CONNECT with an error. */
+  refuseTunnel(error: ProxyError): void;
+}
+
+/** The exchange of a CONNECT. */
+interface ConnectExchange extends RecordedExchange {
+  status: number;
+  sent: number;
+  error: ProxyError | null;
+}
 
 /** A CONNECT on a proxy-style socket. The client's bytes wait until it is accepted. */
 export class ConnectTunnel implements Tunnel {
@@ -15,19 +30,19 @@ export class ConnectTunnel implements Tunnel {
   readonly client: ClientFacts;
   readonly depth = 0;
   onAbort: ((error: ProxyError) => void) | null = null;
-  readonly #connection: DownstreamConnection;
-  readonly #exchange: DownstreamExchange;
+  readonly #carrier: TunnelCarrier;
+  readonly #exchange: ConnectExchange;
   #settled = false;
 
   /** @param exchange of the CONNECT; its authority is `host:port`, as the parser has checked. */
-  constructor(connection: DownstreamConnection, exchange: DownstreamExchange) {
+  constructor(carrier: TunnelCarrier, exchange: ConnectExchange) {
     const { authority } = exchange.request;
     const colon = authority.lastIndexOf(":");
     const host = authority.slice(0, colon);
     this.host = host.startsWith("[") ? host.slice(1, -1) : host;
     this.port = Number(authority.slice(colon + 1));
     this.client = exchange.client;
-    this.#connection = connection;
+    this.#carrier = carrier;
     this.#exchange = exchange;
   }
 
@@ -47,10 +62,9 @@ export class ConnectTunnel implements Tunnel {
     this.#settled = true;
     this.onAbort = null;
     this.#exchange.status = 200;
-    this.#connection.transport.text(established);
-    this.#connection.openTunnel(stream, (written) => {
+    this.#carrier.openConnect(stream, (written) => {
       this.#exchange.sent = written;
-      recordExchange(this.#connection.server, this.#exchange);
+      recordExchange(this.#carrier.server, this.#exchange);
     });
   }
 
@@ -60,9 +74,9 @@ export class ConnectTunnel implements Tunnel {
     this.onAbort = null;
     this.#exchange.error = error;
     this.#exchange.status = error.status;
-    this.#connection.server.report(error, this.#exchange.request.authority);
-    recordExchange(this.#connection.server, this.#exchange);
-    this.#connection.refuseTunnel(error);
+    this.#carrier.server.report(error, this.#exchange.request.authority);
+    recordExchange(this.#carrier.server, this.#exchange);
+    this.#carrier.refuseTunnel(error);
   }
 
   /** The client left before the tunnel stood. */
@@ -70,7 +84,7 @@ export class ConnectTunnel implements Tunnel {
     if (this.#settled) return;
     this.#settled = true;
     this.#exchange.error = error;
-    recordExchange(this.#connection.server, this.#exchange);
+    recordExchange(this.#carrier.server, this.#exchange);
     const { onAbort } = this;
     this.onAbort = null;
     onAbort?.(error);

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import { ClientIdentity, type Origin } from "../../net/client-identity.ts";
 import { MessagePump, type PumpOwner } from "../../net/message-pump.ts";
@@ -8,8 +9,20 @@ import type { ByteStream } from "../exchange.ts";
 import { END } from "../http1/events.ts";
 import { RequestParser } from "../http1/request-parser.ts";
 import { BodyClock } from "./body-clock.ts";
+import { bodyTooLarge, bodyTooSlow, clientGone, exchangeTooLong, responseUnread } from "./client-faults.ts";
 import { ConnectTunnel } from "./connect-tunnel.ts";
 import { ConnectionClock } from "./connection-clock.ts";
+import {
+  ANSWERING,
+  CLOSED,
+  DRAINING_BODY,
+  LINGERING,
+  READING_BODY,
+  READING_HEAD,
+  type State,
+  TUNNEL,
+} from "./connection-state.ts";
+import { DepartureProbe, probeMs } from "./departure-probe.ts";
 import { DownstreamExchange } from "./downstream-exchange.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { recordExchange, recordMalformed } from "./exchange-record.ts";
@@ -17,23 +30,8 @@ import type { HttpServer } from "./http-server.ts";
 import { RequestBody } from "./request-body.ts";
 import { openRequest } from "./request-rules.ts";
 
-/** What the connection does with its input. */
-const READING_HEAD = 0;
-/** A request has begun, its body has not ended. */
-const READING_BODY = 1;
-/** The request is whole, its response is not. The next request waits, unread. */
-const ANSWERING = 2;
-/** Nobody wants the rest of the body; a little of it is read so that the connection can be kept. */
-const DRAINING_BODY = 3;
-/** Our side has ended; what still comes is thrown away, so that no reset overtakes the response (RFC 9112 §9.6). */
-const LINGERING = 4;
-const TUNNEL = 5;
-const CLOSED = 6;
-type State = 0 | 1 | 2 | 3 | 4 | 5 | 6;
-
 const drainBytes = 65_536;
 const drainMs = 2_000;
-const probeMs = 200;
 /** Responses that a client does not read make the connection stop at the next request. */
 const pendingBytes = 65_536;
 
@@ -43,6 +41,7 @@ const pendingBytes = 65_536;
  */
 export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwner {
   readonly server: HttpServer;
+  readonly origin: Origin;
   readonly transport: Transport;
   readonly #parser: RequestParser;
   readonly #pump: MessagePump;
@@ -57,17 +56,17 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
   /** Bytes thrown away since the state was entered. */
   #discarded = 0;
   /** Some of a head has come, and its deadline runs. */
-  #headBegun = false;
-  #probes = 0;
+  #headBegun = true;
+  readonly #probes: DepartureProbe = new DepartureProbe();
 
   constructor(server: HttpServer, open: (owner: TransportOwner) => Transport, origin: Origin) {
     this.server = server;
+    this.origin = origin;
     this.#parser = new RequestParser(server.parserLimits, origin.tls === null ? "http" : "https");
     this.#pump = new MessagePump(this, this.#parser);
     this.#clock = new ConnectionClock(server.wheel, this);
     this.transport = open(this);
     this.#client = new ClientIdentity(this.transport.socket, server.name, origin);
-    this.#headBegun = true;
     this.#clock.awaitFor(server.config.timeouts.head);
   }
 
@@ -120,10 +119,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
     this.#clock.stop();
     const exchange = this.#exchange;
     this.#exchange = null;
-    const gone = new ProxyError(
-      "client_disconnected",
-      `cannot go on with the exchange: the client left${error === null ? "" : ` (${error.message})`}`,
-    );
+    const gone = clientGone(error);
     if (exchange !== null) {
       exchange.abort(gone);
       recordExchange(this.server, exchange);
@@ -139,15 +135,11 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
     const { timeouts } = this.server.config;
     const exchange = this.#exchange;
     if (exchange !== null && now >= this.#clock.total) {
-      const code = this.#state === READING_BODY ? "request_timeout" : "upstream_total_timeout";
-      const message = `cannot finish the exchange: it took longer than ${timeouts.request} ms`;
-      exchange.reject(new ProxyError(code, message));
+      exchange.reject(exchangeTooLong(this.#state === READING_BODY, timeouts.request));
       return;
     }
     if (exchange !== null && now >= this.#clock.blocked) {
-      exchange.reject(
-        new ProxyError("request_timeout", "cannot send the response: the client does not read"),
-      );
+      exchange.reject(responseUnread());
       return;
     }
     switch (this.#state) {
@@ -257,6 +249,12 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
     join(own, stream);
   }
 
+  /** CONNECT: the 2xx has neither Content-Length nor Transfer-Encoding (RFC 9110 §9.3.6). */
+  openConnect(stream: ByteStream, ended: (written: number) => void): void {
+    this.transport.text("HTTP/1.1 200 Connection Established\r\n\r\n");
+    this.openTunnel(stream, ended);
+  }
+
   /** A CONNECT was refused. */
   refuseTunnel(error: ProxyError): void {
     this.#tunnel = null;
@@ -293,6 +291,13 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
 
   destroy(): void {
     this.transport.destroy();
+  }
+
+  /** Gives the connection away, with what has come on it. */
+  release(): Socket {
+    this.#state = CLOSED;
+    this.#clock.stop();
+    return this.transport.release(this.#parser.takeRest());
   }
 
   // --- what the pump tells
@@ -333,6 +338,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
   }
 
   onViolation(): void {
+    if (this.#parser.preface && this.server.switchToHttp2(this)) return;
     this.#refuse(this.#parser.error ?? new ProxyError("request_malformed", "cannot read a request"));
   }
 
@@ -358,8 +364,15 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
     const exchange = new DownstreamExchange(this, head, body, client, minor, now);
     this.#exchange = exchange;
     this.#clock.begin(timeouts.request > 0 ? now + timeouts.request : Number.POSITIVE_INFINITY);
-    this.#probes = 0;
-    const refusal = openRequest(server, head, parser.form, client.secure ? "https" : "http", length, minor);
+    this.#probes.begin();
+    const refusal = openRequest(
+      server,
+      head,
+      parser.form,
+      client.secure ? "https" : "http",
+      length,
+      minor === 1 ? "1.1" : "1.0",
+    );
     if (refusal !== null) {
       exchange.fail(refusal);
     } else if (parser.form === "authority") {
@@ -386,8 +399,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
     if (body === null) return;
     const { bodyBytes } = this.server.config.limits;
     if (bodyBytes > 0 && body.received + chunk.length > bodyBytes) {
-      const message = `cannot take the request's body: more than ${bodyBytes} bytes`;
-      this.#refuse(new ProxyError("request_body_too_large", message));
+      this.#refuse(bodyTooLarge(bodyBytes));
     } else if (!body.deliver(chunk, this.transport) && this.#state === READING_BODY) {
       body.clock.stop();
       this.#clock.awaitFor(0);
@@ -455,8 +467,7 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
     this.#clock.awaitFor(drainMs);
     this.transport.end();
     this.transport.resume();
-    if (this.#peerEnded) return;
-    this.#parser.takeRest();
+    if (!this.#peerEnded) this.#parser.takeRest();
   }
 
   // --- timers
@@ -469,22 +480,13 @@ export class DownstreamConnection implements TransportOwner, TimerOwner, PumpOwn
       this.#close();
       body.fail(new ProxyError("request_timeout", "cannot keep the request's body: nobody reads it"));
     } else if (body.clock.tooSlow(now, body.received)) {
-      this.#refuse(new ProxyError("request_timeout", "cannot read the request's body: it comes too slowly"));
+      this.#refuse(bodyTooSlow());
     } else {
       this.#clock.await(body.clock.deadline);
     }
   }
 
-  /**
-   * The client has ended its side while it waits. It may have left, or only have said all: a connection that it closed
-   * answers whatever is sent with a reset, which the next write then meets. `100 Continue` is what may be sent at any
-   * time (RFC 9110 §15.2.1), so a client that left aborts its exchange now and not with the first byte of the answer.
-   */
   #probe(): void {
-    const exchange = this.#exchange;
-    if (exchange === null || !exchange.waiting || exchange.minor === 0 || this.#probes >= 2) return;
-    this.#probes++;
-    this.transport.text("HTTP/1.1 100 Continue\r\n\r\n");
-    this.#clock.awaitFor(probeMs);
+    if (this.#probes.send(this.#exchange, this.transport)) this.#clock.awaitFor(probeMs);
   }
 }

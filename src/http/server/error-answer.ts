@@ -1,5 +1,6 @@
 import type { ProxyError } from "../../errors/proxy-error.ts";
-import { errorResponse } from "../http1/writer.ts";
+import { errorResponse, errorText } from "../http1/writer.ts";
+import { noFields, type OutgoingFields } from "../http2/fields.ts";
 import type { RequestHead } from "../message.ts";
 
 /** Seconds that a client is asked to wait when we are too busy. */
@@ -21,4 +22,20 @@ export function errorAnswer(
   const status = error.status === 0 ? 502 : error.status;
   const writing = { keepAlive, head, minor, date, field: error.field ?? null };
   return errorResponse(status, error.id, status === 503 ? { ...writing, retryAfter } : writing);
+}
+
+/** The same for HTTP/2, where head and body go their own ways. The status must be one that can be sent. */
+export function errorBody(error: ProxyError): {
+  fields: OutgoingFields;
+  text: string;
+} {
+  const text = errorText(error.status, error.id);
+  const fields = noFields();
+  fields[":status"] = error.status;
+  fields["content-length"] = text.length;
+  fields["content-type"] = "text/plain; charset=utf-8";
+  fields["cache-control"] = "no-store";
+  if (error.status === 503) fields["retry-after"] = String(retryAfter);
+  if (error.field !== null) fields[error.field[0].toLowerCase()] = error.field[1];
+  return { fields, text };
 }

@@ -1,11 +1,27 @@
-import type { DownstreamExchange } from "./downstream-exchange.ts";
+import type { ProxyError } from "../../errors/proxy-error.ts";
+import type { ClientFacts } from "../exchange.ts";
+import type { RequestHead } from "../message.ts";
 import type { HttpServer } from "./http-server.ts";
+
+/** An exchange of either version of HTTP, as it is recorded. */
+export interface RecordedExchange {
+  readonly request: RequestHead;
+  readonly client: ClientFacts;
+  /** Milliseconds of the server's clock. */
+  readonly started: number;
+  /** Status of the response; 0 as long as there is none. */
+  readonly status: number;
+  /** Body bytes of the response, before framing. */
+  readonly sent: number;
+  /** Why there is no whole response, if so. */
+  readonly error: ProxyError | null;
+}
 
 /**
  * Writes an exchange that is over into metrics and access log.
  * @returns the time, for whoever needs it next.
  */
-export function recordExchange(server: HttpServer, exchange: DownstreamExchange): number {
+export function recordExchange(server: HttpServer, exchange: RecordedExchange): number {
   const now = server.wheel.now();
   const took = now - exchange.started;
   const { error, status } = exchange;

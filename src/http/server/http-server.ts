@@ -18,6 +18,8 @@ import { HttpDate } from "../http1/http-date.ts";
 import { AcmeResponder } from "./acme-responder.ts";
 import { DownstreamConnection } from "./downstream-connection.ts";
 import { errorAnswer } from "./error-answer.ts";
+import { Http2Connection } from "./http2-connection.ts";
+import { Http2Settings } from "./http2-settings.ts";
 import { TrustedProxies } from "./trusted-proxies.ts";
 import { Via } from "./via.ts";
 
@@ -36,6 +38,14 @@ export type ServerConfig = Omit<SocketConfig["http"], "style"> & {
   readonly style: SocketConfig["http"]["style"] | "intercepted";
 };
 
+/** A connection in either version of HTTP. */
+export interface ServedConnection {
+  /** See `HttpServer.drain`. */
+  drain(graceMs: number): void;
+  /** Closes it at once, aborting its exchanges. */
+  destroy(): void;
+}
+
 /** The longest request target, in bytes; RFC 9112 §3 asks for at least 8,000. */
 const targetBytes = 16_384;
 
@@ -44,7 +54,7 @@ const targetBytes = 16_384;
  * listens on nothing itself.
  */
 export class HttpServer implements ConnectionServer {
-  readonly protocols: readonly string[] = ["http/1.1"];
+  readonly protocols: readonly string[];
   readonly name: string;
   readonly config: ServerConfig;
   service: Service;
@@ -61,7 +71,9 @@ export class HttpServer implements ConnectionServer {
   draining = false;
   /** Requests that have begun and are not yet answered, tunnels included. */
   exchanges = 0;
-  readonly #connections: Set<DownstreamConnection> = new Set();
+  /** Null where HTTP/2 is turned off. */
+  readonly #http2: Http2Settings | null;
+  readonly #connections: Set<ServedConnection> = new Set();
   #drained: (() => void) | null = null;
   #graceMs = 0;
 
@@ -78,6 +90,10 @@ export class HttpServer implements ConnectionServer {
       headerFields: config.limits.headerFields,
       targetBytes,
     };
+    this.#http2 = config.http2.enabled
+      ? new Http2Settings(config.http2, this.parserLimits, context.metrics.gauges)
+      : null;
+    this.protocols = this.#http2 === null ? ["http/1.1"] : ["h2", "http/1.1"];
     this.proxies = new TrustedProxies(config);
     this.via = config.via === undefined ? null : new Via(config.via);
     this.requestEdits = new HeaderEditor(config.injectRequestHeaders);
@@ -101,10 +117,7 @@ export class HttpServer implements ConnectionServer {
       return;
     }
     const open = (owner: TransportOwner): Transport => Transport.accepted(owner, socket);
-    const origin = peer === null ? plainOrigin : { tls: null, peer };
-    const connection = new DownstreamConnection(this, open, origin);
-    this.#connections.add(connection);
-    if (this.draining) connection.drain(this.#graceMs);
+    this.#add(new DownstreamConnection(this, open, peer === null ? plainOrigin : { tls: null, peer }));
   }
 
   /** See `ConnectionServer`. */
@@ -112,12 +125,26 @@ export class HttpServer implements ConnectionServer {
     return this.#connections.size + pending >= this.config.limits.connections;
   }
 
-  /** Serves a connection that has come through its handshake. */
+  /** Serves a connection that has come through its handshake, in the protocol that was chosen there (RFC 7301). */
   onSecure(socket: TLSSocket, facts: TlsFacts, peer: Peer | null = null): void {
+    const origin = { tls: facts, peer };
+    if (this.#http2 !== null && socket.alpnProtocol === "h2") {
+      this.#add(new Http2Connection(this, this.#http2, socket, origin));
+      return;
+    }
     const open = (owner: TransportOwner): Transport => Transport.wrap(owner, socket);
-    const connection = new DownstreamConnection(this, open, { tls: facts, peer });
-    this.#connections.add(connection);
-    if (this.draining) connection.drain(this.#graceMs);
+    this.#add(new DownstreamConnection(this, open, origin));
+  }
+
+  /**
+   * The first bytes of a plain connection were the preface of HTTP/2 (RFC 9113 §3.3, "prior knowledge").
+   * @returns false when the server does not speak it there
+   */
+  switchToHttp2(connection: DownstreamConnection): boolean {
+    if (this.#http2 === null || connection.origin.tls !== null) return false;
+    this.#connections.delete(connection);
+    this.#add(new Http2Connection(this, this.#http2, connection.release(), connection.origin));
+    return true;
   }
 
   /** Milliseconds without a byte after which a tunnel to `stream` is closed; 0 is never. */
@@ -132,7 +159,7 @@ export class HttpServer implements ConnectionServer {
   }
 
   /** A connection is closed. */
-  forget(connection: DownstreamConnection): void {
+  forget(connection: ServedConnection): void {
     this.#connections.delete(connection);
     this.#tellDrained();
   }
@@ -172,6 +199,11 @@ export class HttpServer implements ConnectionServer {
       target,
       ...error.details,
     });
+  }
+
+  #add(connection: ServedConnection): void {
+    this.#connections.add(connection);
+    if (this.draining) connection.drain(this.#graceMs);
   }
 
   #turnAway(socket: net.Socket): void {

@@ -11,6 +11,7 @@ import type { HttpServer } from "./http-server.ts";
  *
  * @param scheme that the client speaks.
  * @param length of the body; -1 when it is not announced.
+ * @param version of HTTP in which it came.
  * @returns why the request is refused, or null.
  */
 export function openRequest(
@@ -19,7 +20,7 @@ export function openRequest(
   form: "origin" | "absolute" | "authority" | "asterisk",
   scheme: "http" | "https",
   length: number,
-  minor: 0 | 1,
+  version: "1.0" | "1.1" | "2.0",
 ): ProxyError | null {
   const { style, limits, forwardedProtoHeader } = server.config;
   // Only websocket is ever passed on: h2c would smuggle requests past everything here (RFC 9113 §3.1).
@@ -41,7 +42,7 @@ export function openRequest(
   }
   if (style === "host" && forwardedProtoHeader !== undefined) head.headers.delete(forwardedProtoHeader);
   if (server.via !== null) {
-    const refusal = server.via.request(head.headers, minor);
+    const refusal = server.via.request(head.headers, version);
     if (refusal !== null) return refusal;
   }
   if (server.requestEdits.active) server.requestEdits.apply(head.headers);

@@ -10,8 +10,8 @@ export class Via {
     this.#name = name;
   }
 
-  /** Marks a request. @returns why it is refused, or null */
-  request(headers: HeaderBlock, minor: 0 | 1): ProxyError | null {
+  /** Marks a request. @param version of HTTP in which it came. @returns why it is refused, or null */
+  request(headers: HeaderBlock, version: string): ProxyError | null {
     for (const value of headers.getAll("via")) {
       for (const hop of value.split(",")) {
         if (hop.trim().split(/[ \t]+/)[1] !== this.#name) continue;
@@ -21,7 +21,7 @@ export class Via {
         );
       }
     }
-    headers.text += `Via: 1.${minor} ${this.#name}\r\n`;
+    headers.text += `Via: ${version} ${this.#name}\r\n`;
     return null;
   }
 
