@@ -13,6 +13,8 @@ export interface RecordedExchange {
   readonly status: number;
   /** Body bytes of the response, before framing. */
   readonly sent: number;
+  /** How often a service has sent the request, if it tells. */
+  readonly attempts: number;
   /** Why there is no whole response, if so. */
   readonly error: ProxyError | null;
 }
