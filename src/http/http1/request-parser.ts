@@ -91,8 +91,8 @@ export class RequestParser extends MessageParser implements RequestParserApi {
     };
     head.acceptsTrailers = fields.acceptsTrailers && minor === 1;
     if (fields.expect !== null) this.#readExpect(head, fields.expect, kind);
-    if (fields.protocols !== null && fields.upgrades && minor === 1) {
-      head.upgrade = fields.protocols.includes("websocket") ? "websocket" : (fields.protocols[0] ?? "");
+    if (fields.protocols !== null && fields.upgrades && minor === 1 && method === "GET") {
+      this.#readOffer(head, fields.protocols, kind);
     }
     return kind;
   }
@@ -167,6 +167,17 @@ export class RequestParser extends MessageParser implements RequestParserApi {
     checkTransferCodings(transferEncoding);
     if (method === "CONNECT") throw malformed("CONNECT has a body");
     return "chunked";
+  }
+
+  /**
+   * Of what may be offered (RFC 9110 §7.8) a WebSocket alone is ever taken up. It begins with a GET without content (RFC 6455
+   * §4.1): with content it would be in doubt where the one protocol ends and the next begins. Offers in other methods are
+   * not heard.
+   */
+  #readOffer(head: RequestHead, protocols: readonly string[], kind: BodyKind): void {
+    head.upgrade = protocols.includes("websocket") ? "websocket" : (protocols[0] ?? "");
+    if (head.upgrade === "websocket" && kind !== "none")
+      throw malformed("a WebSocket is asked for with a body");
   }
 
   /** RFC 9110 §10.1.1: nothing but `100-continue` is defined, and it says nothing in HTTP/1.0 or without a body. */
