@@ -11,9 +11,11 @@ const { createServer } = process.getBuiltinModule("node:http");
 export interface AdminSubject {
   readonly ready: boolean;
   metrics(): Promise<MetricsPage>;
+  /** The state of externals, as JSON. */
+  upstreams(): Promise<string>;
 }
 
-/** The supervisor's HTTP endpoint for operators: `/healthz`, `/readyz` and `/metrics`. Never part of the data plane. */
+/** The supervisor's HTTP endpoint for operators: `/healthz`, `/readyz`, `/metrics` and `/upstreams`. Never part of the data plane. */
 export class AdminServer {
   readonly #server: Server;
   readonly #subject: AdminSubject;
@@ -78,8 +80,11 @@ export class AdminServer {
         reply(response, 200, page.body, page.contentType);
         return;
       }
+      case "/upstreams":
+        reply(response, 200, await this.#subject.upstreams(), "application/json");
+        return;
       default:
-        reply(response, 404, "not found: there are /healthz, /readyz and /metrics\n");
+        reply(response, 404, "not found: there are /healthz, /readyz, /metrics and /upstreams\n");
     }
   }
 }

@@ -136,7 +136,7 @@ function addHistogram(
 }
 
 /** A metric's name and its labels. */
-function splitKey(key: string): [name: string, labels: Labels] {
+export function splitKey(key: string): [name: string, labels: Labels] {
   const brace = key.indexOf("{");
   return brace < 0 ? [key, {}] : [key.slice(0, brace), readLabels(key.slice(brace))];
 }

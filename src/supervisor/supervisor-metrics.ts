@@ -4,6 +4,7 @@ import type { Generation } from "./generation.ts";
 import { MetricsLedger } from "./metrics-ledger.ts";
 import { type MetricsPage, renderMetrics } from "./metrics-page.ts";
 import { type Revision, serviceKind } from "./revision.ts";
+import { renderUpstreams } from "./upstreams-page.ts";
 
 /** A shard that does not answer in time shows as it last was. */
 const answerMs = 1_000;
@@ -70,6 +71,12 @@ export class SupervisorMetrics {
       this.#own(state),
       (name) => this.#kinds.get(name) ?? "unknown",
     );
+  }
+
+  /** What is known of externals and their endpoints now, as JSON. */
+  async upstreams(state: SupervisorState): Promise<string> {
+    await this.collect(state);
+    return renderUpstreams(this.#ledger.totals());
   }
 
   *#own({

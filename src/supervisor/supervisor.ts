@@ -186,6 +186,10 @@ export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
     return this.#metrics.page(this.#state);
   }
 
+  upstreams(): Promise<string> {
+    return this.#metrics.upstreams(this.#state);
+  }
+
   nextShardId(): number {
     return ++this.#shardIds;
   }

@@ -14,6 +14,10 @@ for (const name of names) {
     const example = await Example.start(context, `examples/${name}/proxy.yaml`, (at) => ({
       // forward-proxy-blocklist lets clients go to listed ports only.
       DEMO_PORT: at("127.0.0.1:9083").replace("127.0.0.1:", ""),
+      // load-balancing has several addresses in one external.
+      SERVER_ONE: at("127.0.0.1:9113"),
+      SERVER_TWO: at("127.0.0.1:9114"),
+      SERVER_SPARE: at("127.0.0.1:9115"),
     }));
     await example.checkClaims(`examples/${name}/README.md`);
   });

@@ -47,6 +47,22 @@ test("health and readiness are told once every socket listens", async (t) => {
   assert.equal(headers.allow, "GET, HEAD");
 });
 
+test("the endpoints of externals are told as JSON, summed over the shards", async (t) => {
+  const origin = await Origin.start(t);
+  const { sluice, admin } = await start(t, origin.address, "shards: 2");
+  await get(sluice.url);
+  await get(sluice.url);
+  const { body, headers } = await get(`${admin}/upstreams`);
+  assert.equal(headers["content-type"], "application/json");
+  const { upstreams } = JSON.parse(body);
+  const app = upstreams.find(({ service }: { service: string }) => service === "app");
+  const failures = { connect: 0, reset: 0, timeout: 0, malformed: 0, status: 0, check: 0 };
+  assert.deepEqual(app.endpoints, [
+    { address: origin.address, up: 2, active: 0, requests: 2, ejections: 0, failures },
+  ]);
+  assert.ok(app.connections.open >= 1 && app.pending === 0);
+});
+
 test("while it drains, the proxy is alive but not ready", async (t) => {
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
   const { promise: answer, resolve: release } = Promise.withResolvers<void>();

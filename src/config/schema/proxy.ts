@@ -98,7 +98,10 @@ export const proxy = z
       })
       .meta({ id: "Admin", title: "Admin endpoint" })
       .optional()
-      .meta({ description: "Serves /healthz, /readyz and /metrics. Without it there is no admin endpoint." }),
+      .meta({
+        description:
+          "Serves /healthz, /readyz, /metrics and /upstreams. Without it there is no admin endpoint.",
+      }),
     log: log.prefault({}),
     drainTimeout: duration.prefault("30s").meta({
       description: "How long exchanges may take to finish on a stop or a reload, before they are cut off.",

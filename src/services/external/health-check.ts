@@ -12,6 +12,9 @@ import type { Endpoint } from "./endpoint.ts";
 /** Part of the interval by which checks of different endpoints and shards are spread. */
 const jitter = 0.1;
 
+/** The longest wait before the first check. */
+const maxFirstMs = 1_000;
+
 /** Asks one endpoint again and again, and tells it what came of it. */
 export class HealthCheck implements TimerOwner {
   readonly #endpoint: Endpoint;
@@ -29,7 +32,14 @@ export class HealthCheck implements TimerOwner {
     this.#config = config;
   }
 
+  /** The first check comes soon, and not at once: servers that are started together with the proxy may need a moment. */
   start(): void {
+    const { wheel } = this.#endpoint.upstream;
+    const ms = Math.min(this.#config.interval, maxFirstMs);
+    wheel.arm(this.#timer, wheel.now() + ms / 2 + (ms / 2) * Math.random());
+  }
+
+  #ask(): void {
     const { upstream } = this.#endpoint;
     const isTcp = upstream.config.tcp !== undefined;
     const probe = isTcp
@@ -44,7 +54,7 @@ export class HealthCheck implements TimerOwner {
   onTimer(): void {
     const probe = this.#probe;
     if (probe === null) {
-      this.start();
+      this.#ask();
       return;
     }
     probe.abort();
