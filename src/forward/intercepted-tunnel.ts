@@ -147,6 +147,8 @@ export class InterceptedTunnel implements TimerOwner {
     const { client, port } = this.#tunnel;
     const facts = new InterceptedFacts(tlsFacts(socket, false), this.#host, port, client);
     this.#owner.shaken(facts.version);
+    // Node.js says so of the sockets of its servers alone, and HTTP/2 waits for it.
+    (socket as unknown as { secureConnecting: boolean }).secureConnecting = false;
     const { address, localAddress = "", localPort = 0 } = client;
     this.#owner.server.onSecure(socket, facts, { address, port: client.port, localAddress, localPort });
   }

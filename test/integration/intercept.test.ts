@@ -77,9 +77,11 @@ test("a Worker sees and edits what is asked in an intercepted tunnel, as https r
   const url = `https://localhost:${site.port}/a%20b?c`;
   const answer = await curl("-i", "--cacert", ca, "-x", sluice.url, url);
   assert.equal(answer.code, 0, answer.stderr + sluice.stderr);
-  assert.match(answer.stdout, /^HTTP\/1\.1 200 Connection Established\r\n\r\nHTTP\/1\.1 200 OK/);
+  assert.match(answer.stdout, /^HTTP\/1\.1 200 Connection Established\r\n\r\nHTTP\/2 200/);
   assert.ok(answer.stdout.includes(`x-seen: ${url}`), answer.stdout);
   assert.ok(answer.stdout.endsWith(`GET localhost:${site.port} /a%20b?c -`), answer.stdout);
+  const older = await curl("-i", "--http1.1", "--cacert", ca, "-x", sluice.url, url);
+  assert.match(older.stdout, /\r\n\r\nHTTP\/1\.1 200 OK[^]*x-seen: /i);
   const posted = await curl("--cacert", ca, "-x", sluice.url, "-d", "x".repeat(100_000), url);
   assert.match(posted.stdout, /^POST/);
 });
