@@ -29,7 +29,7 @@ export function checkJwt(node: ConfigNode, keySpan: Span | null, report: Report)
   }
   for (const algorithm of algorithms) {
     const { value } = algorithm;
-    if (!isWhole || covered.has(value) || !/^(RS|PS|ES|HS)\d{3}$|^EdDSA$/.test(value)) continue;
+    if (!isWhole || covered.has(value) || !/^(RS|PS|ES|HS)\d{3}$|^EdDSA$|^Ed25519$/.test(value)) continue;
     if (jwks === null) report.error(algorithm.span, `cannot check tokens of ${value}: no key is for it`);
     else if (value.startsWith("HS")) {
       report.error(

@@ -94,6 +94,10 @@ export class Users {
     try {
       const matches = await checkPassword(stored ?? this.#nobody, credentials.password);
       isRight = matches && stored !== undefined;
+      // Nor does the time tell who has a password that is stored as it is.
+      if (stored?.kind === "plain" && this.#nobody.kind !== "plain") {
+        await checkPassword(this.#nobody, credentials.password);
+      }
     } catch (error) {
       problem = ProxyError.from(error);
     }

@@ -1,6 +1,6 @@
 import { createPublicKey, createSecretKey, type JsonWebKeyInput, type KeyObject } from "node:crypto";
 
-/** The algorithms of RFC 7518 §3.1 and RFC 8037 §3.1 that tokens may be signed with; `none` is not among them. */
+/** The algorithms of RFC 7518 §3.1, RFC 8037 §3.1 and RFC 9864 §2.2 that tokens may be signed with; `none` is not among them. */
 export const jwtAlgorithms = [
   "RS256",
   "RS384",
@@ -12,6 +12,7 @@ export const jwtAlgorithms = [
   "ES384",
   "ES512",
   "EdDSA",
+  "Ed25519",
   "HS256",
   "HS384",
   "HS512",
@@ -100,7 +101,7 @@ function algorithmsOf(key: KeyObject): readonly JwtAlgorithm[] {
       throw new Error("expected one of the curves P-256, P-384 and P-521");
     }
     case "ed25519":
-      return ["EdDSA"];
+      return ["EdDSA", "Ed25519"];
     default:
       throw new Error("expected a key of RSA, of an elliptic curve P-256, P-384 or P-521, or Ed25519");
   }
@@ -109,11 +110,16 @@ function algorithmsOf(key: KeyObject): readonly JwtAlgorithm[] {
 function narrow(algorithms: readonly JwtAlgorithm[], wanted: string | null): readonly JwtAlgorithm[] {
   if (wanted === null) return algorithms;
   const found = algorithms.filter(
-    (algorithm) => algorithm === wanted || (wanted === "Ed25519" && algorithm === "EdDSA"),
+    (algorithm) => algorithm === wanted || (isEdwards(wanted) && isEdwards(algorithm)),
   );
   if (found.length === 0)
     throw new Error(`it is not for ${JSON.stringify(wanted)}: expected ${algorithms.join(", ")}`);
   return found;
+}
+
+/** Two names of one algorithm. */
+function isEdwards(algorithm: string): boolean {
+  return algorithm === "EdDSA" || algorithm === "Ed25519";
 }
 
 function fieldsOf(jwk: Readonly<Record<string, unknown>>): { kid: string | null; alg: string | null } {

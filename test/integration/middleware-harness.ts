@@ -57,7 +57,7 @@ sockets: { public: { address: "127.0.0.1:0", service: app } }
 services:
   app: { external: { address: "${address}" }, middleware: ${middlewares} }
 ${more}
-log: { access: false }
+${more.includes("log:") ? "" : "log: { access: false }"}
 `;
     return new Edge(await startSluice(context, config, { files, env }));
   }

@@ -39,7 +39,7 @@ test("a token passes with the algorithms of its own key, and its claims become h
   const edge = await Edge.start(
     context,
     `[{ jwt: {
-      algorithms: [ES256, PS256, EdDSA, HS256],
+      algorithms: [ES256, PS256, EdDSA, Ed25519, HS256],
       keys: [{ pem: ${pem(elliptic)} }, { pem: ${pem(rsa)} }, { jwk: ${JSON.stringify(edwards.publicKey.export({ format: "jwk" }))} }, { secret: "\${SECRET}" }],
       issuer: me, audience: [api, web], realm: shop,
       claimHeaders: { x-user: sub, x-roles: access.roles, x-none: nothing }, payloadHeader: x-claims } }]`,
@@ -52,6 +52,7 @@ test("a token passes with the algorithms of its own key, and its claims become h
     await makeToken(claims),
     await makeToken(claims, { alg: "PS256", key: rsa.privateKey }),
     await makeToken(claims, { alg: "EdDSA", key: edwards.privateKey }),
+    await makeToken(claims, { alg: "Ed25519", key: edwards.privateKey }),
     await makeToken(claims, { alg: "HS256", key: Buffer.from(secret) }),
   ];
   for (const token of [...tokens, ...tokens]) {
@@ -71,7 +72,7 @@ test("what is no good token is answered 401 in the words of RFC 6750, and the lo
     context,
     `[{ jwt: { algorithms: [ES256, RS256, HS256], keys: [{ pem: ${pem(elliptic)} }, { pem: ${pem(rsa)} }, { secret: "\${SECRET}" }],
       issuer: me, audience: api, type: at+jwt, requiredClaims: [exp, sub], maxAge: 1h, realm: 'a "b"', clockTolerance: 0 } }]`,
-    "admin: { address: 'unix:./admin.sock' }",
+    "admin: { address: 'unix:./admin.sock' }\nlog: { access: true }",
     {},
     { SECRET: secret },
   );
@@ -130,6 +131,7 @@ test("a token without the scopes is answered 403, and one is found in header, co
     context,
     `[{ jwt: { algorithms: [ES256], keys: [{ pem: ${pem(elliptic)} }], scopes: [read, write], removeToken: true,
       from: [authorization, { header: x-token }, { cookie: session }, { query: access_token }] } }]`,
+    "log: { access: true }",
   );
   const narrow = await edge.ask("/", bearer(await makeToken({ scope: "read" })));
   assert.equal(narrow.status, 403);
@@ -145,7 +147,8 @@ test("a token without the scopes is answered 403, and one is found in header, co
   const query = await edge.echo(`/p?a=%2f&access_token=${token}&b=+`);
   assert.equal(query.url, "/p?a=%2f&b=+");
   assert.equal(await status(edge.ask(`/?access_token=${token}&access%5Ftoken=${token}`)), 400);
-  assert.ok(!edge.sluice.stdout.includes(token));
+  await eventually("the access log is written", () => edge.sluice.stdout.includes('"target":"/p?a=%2f&b=+"'));
+  assert.ok(!(edge.sluice.stdout + edge.sluice.stderr).includes(token));
 });
 
 test("without a token a request passes where tokens are optional, without claims; a bad one does not", async (context) => {

@@ -12,6 +12,7 @@ const algorithm = z.enum([
   "ES384",
   "ES512",
   "EdDSA",
+  "Ed25519",
   "HS256",
   "HS384",
   "HS512",

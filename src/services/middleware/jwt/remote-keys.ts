@@ -52,7 +52,7 @@ export class RemoteKeys {
   async get(): Promise<readonly VerificationKey[]> {
     if (this.#keys === null) {
       await this.#load();
-      if (this.#keys === null) throw this.#lastError ?? failure("it has not come");
+      if (this.#keys === null) throw this.#failed();
     } else if (this.#context.now() >= this.#freshUntil) void this.#load();
     return this.#keys;
   }
@@ -61,6 +61,13 @@ export class RemoteKeys {
   async renewed(): Promise<readonly VerificationKey[]> {
     await this.#load();
     return this.#keys ?? [];
+  }
+
+  /** Each exchange fails with an error of its own, since each is reported under an id. */
+  #failed(): ProxyError {
+    const last = this.#lastError;
+    if (last === null) return failure("they have not come");
+    return new ProxyError(last.code, last.message, { cause: last });
   }
 
   /** Fetches unless the last time was a moment ago. Never rejects. */
