@@ -9,6 +9,7 @@ import { createService } from "../services/registry.ts";
 import type { Designator, Service } from "../services/service.ts";
 import { type SpareIsolates, spareIsolatesOf } from "../services/worker/spare-isolates.ts";
 import { WorkerService } from "../services/worker/worker.ts";
+import type { AcceptorTls } from "../tls/acceptor.ts";
 import { GcPauses } from "./gc-pauses.ts";
 import { ShardIsolates } from "./isolates.ts";
 import type { ShardInit, TestResult, TlsChange, UsersChange } from "./protocol.ts";
@@ -30,8 +31,16 @@ export class DataPlane {
   readonly #spares: SpareIsolates;
   readonly #userFiles: UserFiles;
 
-  /** @param descriptors of the sockets, by name */
-  constructor(init: ShardInit, descriptors: ReadonlyMap<string, number>, log: Logger) {
+  /**
+   * @param descriptors of the sockets, by name
+   * @param askLeaf see `AcceptorTls`
+   */
+  constructor(
+    init: ShardInit,
+    descriptors: ReadonlyMap<string, number>,
+    log: Logger,
+    askLeaf: AcceptorTls["askLeaf"],
+  ) {
     this.#isolates = new ShardIsolates(init, log);
     this.#metrics.gauges.gauge("sluice_shard_resident_bytes", () => process.memoryUsage.rss());
     const context: ServiceContext = {
@@ -55,14 +64,13 @@ export class DataPlane {
     }
     for (const service of this.#services.values()) service.link(this.#resolve);
     for (const chain of this.#chains.values()) chain.link(this.#resolve);
+    const shared: AcceptorTls = { ticketKeys: init.tls.ticketKeys, askLeaf };
     for (const [name, fd] of descriptors) {
       const config = sockets[name];
       if (config === undefined) {
         throw new Error(`cannot find socket "${name}": it is not part of the revision`);
       }
-      this.#sockets.push(
-        new ShardSocket(name, fd, config, this.#resolve(config.service), context, init.tls.ticketKeys),
-      );
+      this.#sockets.push(new ShardSocket(name, fd, config, this.#resolve(config.service), context, shared));
     }
     this.changeTls({ type: "tls", certificates: init.tls.certificates, challenges: init.tls.challenges });
   }

@@ -88,6 +88,8 @@ export type FromShard =
   | { readonly type: "pong"; readonly id: number }
   | { readonly type: "metrics"; readonly id: number; readonly snapshot: MetricsSnapshot }
   | { readonly type: "tls"; readonly id: number }
+  /** A client wants a certificate of the development CA for this name; it comes as a `TlsChange`. */
+  | { readonly type: "leaf"; readonly socket: string; readonly name: string }
   | { readonly type: "tested"; readonly results: readonly TestResult[] }
   /** Nothing is open any more; the process ends by itself after this. */
   | { readonly type: "drained"; readonly snapshot: MetricsSnapshot };

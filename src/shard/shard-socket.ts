@@ -16,7 +16,7 @@ import { TimerWheel } from "../net/timer-wheel.ts";
 import { metricKey } from "../observability/metric-key.ts";
 import type { ServiceContext } from "../services/context.ts";
 import type { Service } from "../services/service.ts";
-import { type AcceptorOwner, type ServedKeypair, TlsAcceptor } from "../tls/acceptor.ts";
+import { type AcceptorOwner, type AcceptorTls, type ServedKeypair, TlsAcceptor } from "../tls/acceptor.ts";
 import { AcmeAlpnStage } from "../tls/acme-alpn-stage.ts";
 import type { AcmeChallenges } from "../tls/acme-challenges.ts";
 import { ClientHelloStage } from "../tls/client-hello-stage.ts";
@@ -46,7 +46,7 @@ export class ShardSocket implements AcceptorOwner {
     config: SocketConfig,
     service: Service,
     context: ServiceContext,
-    ticketKeys: Uint8Array,
+    shared: AcceptorTls,
   ) {
     this.name = name;
     this.#fd = fd;
@@ -67,7 +67,7 @@ export class ShardSocket implements AcceptorOwner {
       this.#stages.unshift(hello);
       entry = (socket, peer) => hello.accept(socket, peer);
     }
-    const tls = this.#secure(config, context, ticketKeys);
+    const tls = this.#secure(config, context, shared);
     this.#tls = tls;
     const acme =
       tls === null || config.tls === undefined ? null : this.#authorities(tls, config.tls, context);
@@ -138,11 +138,11 @@ export class ShardSocket implements AcceptorOwner {
     this.#server.onSecure(socket, facts, peer);
   }
 
-  #secure(config: SocketConfig, context: ServiceContext, ticketKeys: Uint8Array): TlsAcceptor | null {
+  #secure(config: SocketConfig, context: ServiceContext, shared: AcceptorTls): TlsAcceptor | null {
     if (config.tls === undefined) return null;
     const { log, metrics } = context;
     try {
-      return new TlsAcceptor(this.name, config.tls, ticketKeys, { log, gauges: metrics.gauges }, this);
+      return new TlsAcceptor(this.name, config.tls, shared, { log, gauges: metrics.gauges }, this);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new Error(`cannot use TLS (socket "${this.name}"): ${reason}`, { cause: error });

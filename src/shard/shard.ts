@@ -66,7 +66,9 @@ export class Shard {
     this.#log = new ProcessLog(init.log);
     try {
       const descriptors = new Map(Array.from(this.#sockets, ([name, { fd }]) => [name, fd]));
-      this.#plane = new DataPlane(init, descriptors, this.#log.logger);
+      this.#plane = new DataPlane(init, descriptors, this.#log.logger, (socket, name) =>
+        this.#send({ type: "leaf", socket, name }),
+      );
       await this.#plane.ready();
       this.#send({ type: "ready" });
     } catch (error) {

@@ -8,6 +8,7 @@ import type { TlsChange, TlsHandover } from "../shard/protocol.ts";
 import type { ServedKeypair } from "../tls/acceptor.ts";
 import { type AcmeChallenges, noChallenges } from "../tls/acme-challenges.ts";
 import { expiryMetrics, type SocketCertificates } from "./certificate-metrics.ts";
+import { DevelopmentLeaves } from "./development-leaves.ts";
 import type { Revision } from "./revision.ts";
 
 /** What the keeper tells. */
@@ -43,6 +44,7 @@ type BySocket = Readonly<Record<string, readonly ServedKeypair[]>>;
 export class CertificateKeeper implements AcmeHost {
   readonly #host: KeeperHost;
   readonly #files: ConfigHost;
+  readonly #leaves: DevelopmentLeaves;
   #ticketKeys: Uint8Array = randomBytes(ticketKeyBytes);
   #revision: Revision | null = null;
   /** From files, since the revision was loaded. */
@@ -54,8 +56,9 @@ export class CertificateKeeper implements AcmeHost {
   #timer: NodeJS.Timeout | undefined;
   #rotation: NodeJS.Timeout | undefined;
 
-  constructor(host: KeeperHost, files: ConfigHost = machine) {
+  constructor(host: KeeperHost, env: NodeJS.ProcessEnv, files: ConfigHost = machine) {
     this.#host = host;
+    this.#leaves = new DevelopmentLeaves(env);
     this.#files = files;
   }
 
@@ -88,7 +91,7 @@ export class CertificateKeeper implements AcmeHost {
       ticketKeys: this.#ticketKeys,
       certificates: {
         ...(revision === this.#revision ? this.#changed : {}),
-        ...this.#issued(revision),
+        ...this.#made(revision),
       },
       challenges: this.#acme?.board.challenges ?? noChallenges,
     };
@@ -114,20 +117,36 @@ export class CertificateKeeper implements AcmeHost {
   }
 
   onIssued(): Promise<void> {
-    return this.#host.changeTls((revision) => ({ type: "tls", certificates: this.#issued(revision) }));
+    return this.#host.changeTls((revision) => ({ type: "tls", certificates: this.#made(revision) }));
+  }
+
+  /** Has the development CA sign for a name that a client asks a socket of the revision for. */
+  async makeLeaf(revision: Revision, socket: string, name: string): Promise<void> {
+    try {
+      if (!(await this.#leaves.make(revision, socket, name))) return;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.event("warn", "tls.leaf_failed", `cannot make a development certificate: ${reason}`, { socket });
+      return;
+    }
+    await this.onIssued();
   }
 
   event(level: LogLevel, event: string, message: string, fields: LogFields): void {
     this.#host.event(level, event, message, fields);
   }
 
-  /** Of every socket for which an authority issues: those from files first. */
-  #issued(revision: Revision): BySocket {
+  /** Of every socket for which some are made while it runs: those that its config names first. */
+  #made(revision: Revision): BySocket {
     const found: Record<string, readonly ServedKeypair[]> = {};
     for (const acme of revision.acme) {
       const keypair = this.#acme?.keypair(acme) ?? null;
       const own = this.#fromFiles(revision, acme.socket);
       found[acme.socket] = keypair === null ? own : [...own, keypair];
+    }
+    for (const socket of Object.keys(revision.config.sockets)) {
+      const leaves = this.#leaves.of(revision, socket);
+      if (leaves.length > 0) found[socket] = [...this.#fromFiles(revision, socket), ...leaves];
     }
     return found;
   }
@@ -167,7 +186,7 @@ export class CertificateKeeper implements AcmeHost {
     }
     if (Object.keys(changed).length === 0) return;
     this.#changed = { ...this.#changed, ...changed };
-    const certificates = { ...changed, ...this.#issued(revision) };
+    const certificates = { ...changed, ...this.#made(revision) };
     void this.#host.changeTls((each) => (each === revision ? { type: "tls", certificates } : null));
     for (const socket of Object.keys(changed)) {
       this.#host.event("info", "tls.certificates_changed", "the certificates of a socket were read again", {

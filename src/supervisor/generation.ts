@@ -30,6 +30,7 @@ export interface GenerationHost {
   tlsOf(revision: Revision): TlsHandover;
   /** The contents of the revision's files of users as they are now, by absolute path. */
   userFilesOf(revision: Revision): Readonly<Record<string, string>>;
+  onLeafWanted(revision: Revision, socket: string, name: string): void;
   onSnapshot(shard: number, snapshot: MetricsSnapshot): void;
   /** A shard is gone. @param restartMs when its successor starts, or -1 when there is none */
   onShardGone(generation: Generation, shard: ShardProcess, death: ShardDeath, restartMs: number): void;
@@ -204,6 +205,10 @@ export class Generation implements ShardObserver {
       this.#host.onShardFailed(this, text);
     }
     shard.kill();
+  }
+
+  onLeafWanted(socket: string, name: string): void {
+    this.#host.onLeafWanted(this.revision, socket, name);
   }
 
   onSnapshot(shard: ShardProcess, snapshot: MetricsSnapshot): void {

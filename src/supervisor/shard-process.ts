@@ -58,6 +58,8 @@ export interface ShardObserver {
   onFailed(shard: ShardProcess, reason: ShardFailure, text: string): void;
   onSnapshot(shard: ShardProcess, snapshot: MetricsSnapshot): void;
   onExit(shard: ShardProcess, death: ShardDeath): void;
+  /** A client asks a socket for a name of which the development CA may make a certificate. */
+  onLeafWanted?(socket: string, name: string): void;
   /** The answer to `test`. */
   onTested?(results: readonly TestResult[]): void;
 }
@@ -223,6 +225,9 @@ export class ShardProcess {
         return;
       case "tls":
         this.#tlsWaiting.get(message.id)?.();
+        return;
+      case "leaf":
+        this.#observer?.onLeafWanted?.(message.socket, message.name);
         return;
       case "tested":
         this.#observer?.onTested?.(message.results);

@@ -62,7 +62,7 @@ export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
   readonly #sockets: ListeningSockets;
   readonly #metrics: SupervisorMetrics = new SupervisorMetrics();
   readonly #quarantine: Quarantine;
-  readonly #certificates: CertificateKeeper = new CertificateKeeper(this);
+  readonly #certificates: CertificateKeeper;
   readonly #users: UserFileKeeper = new UserFileKeeper(this);
   readonly #watcher: FileWatcher | null;
   readonly #draining: Map<Generation, Promise<unknown>> = new Map();
@@ -86,6 +86,7 @@ export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
     this.now = options.now;
     this.#spare = options.spare;
     this.#sockets = new ListeningSockets(options.source.env);
+    this.#certificates = new CertificateKeeper(this, options.source.env);
     this.#quarantine = new Quarantine(options.now);
     this.#watcher = options.watch ? new FileWatcher(() => void this.reload("a file changed")) : null;
   }
@@ -224,6 +225,10 @@ export class Supervisor implements GenerationHost, KeeperHost, UserKeeperHost {
 
   onUsersChange(change: UsersChange): void {
     this.#current?.sendUsers(change);
+  }
+
+  onLeafWanted(revision: Revision, socket: string, name: string): void {
+    void this.#certificates.makeLeaf(revision, socket, name);
   }
 
   onSnapshot(shard: number, snapshot: MetricsSnapshot): void {

@@ -11,6 +11,7 @@ import { metricKey } from "../observability/metric-key.ts";
 import type { Gauges } from "../observability/traffic.ts";
 import { leafOf, namesOf } from "./certificate.ts";
 import { tlsFacts } from "./client-auth.ts";
+import { MissingLeaves } from "./missing-leaves.ts";
 import { ServerNames } from "./server-names.ts";
 
 /** A certificate that is shown to clients; see config/certificates.ts. */
@@ -25,6 +26,14 @@ export interface ServedKeypair {
 
 /** Takes what comes out of handshakes. */
 export type AcceptorOwner = Pick<ConnectionServer, "protocols" | "full" | "onSecure">;
+
+/** What the supervisor keeps of TLS for all shards. */
+export interface AcceptorTls {
+  /** 48 bytes: a session begun with one shard is resumed by another. */
+  readonly ticketKeys: Uint8Array;
+  /** Has the development CA make a certificate for a name that a client of the socket asks for. */
+  askLeaf(socket: string, name: string): void;
+}
 
 /** What an acceptor needs of its shard. */
 export interface AcceptorContext {
@@ -55,17 +64,18 @@ export class TlsAcceptor implements Stage {
   readonly #pending: Map<Socket, Peer | null> = new Map();
   #names: ServerNames<SecureContext> = new ServerNames();
   #staples: Staple[] = [];
+  readonly #missing: MissingLeaves | null;
   #idle: (() => void) | null = null;
 
   /**
    * @param name of the socket in the config
-   * @param ticketKeys 48 bytes, which all shards share: a session begun with one is resumed by another
+   * @param tls.askLeaf has the development CA make a certificate for a name
    * @throws Error when OpenSSL does not take a certificate
    */
   constructor(
     name: string,
     config: SocketTlsConfig,
-    ticketKeys: Uint8Array,
+    { ticketKeys, askLeaf }: AcceptorTls,
     context: AcceptorContext,
     owner: AcceptorOwner,
   ) {
@@ -73,6 +83,8 @@ export class TlsAcceptor implements Stage {
     this.#config = config;
     this.#context = context;
     this.#owner = owner;
+    this.#missing =
+      config.development === false ? null : new MissingLeaves((wanted) => askLeaf(name, wanted));
     this.#server = loadTls().createServer(this.#options(ticketKeys));
     this.use(config.certificates);
     this.#server.on("secureConnection", (socket) => this.#secured(socket));
@@ -118,6 +130,7 @@ export class TlsAcceptor implements Stage {
     if (first !== undefined) this.#server.setSecureContext(this.#contextOptions(first));
     this.#names = names;
     this.#staples = staples;
+    this.#missing?.settle((name) => names.find(name) !== undefined);
     this.#server.removeAllListeners("OCSPRequest");
     // With a listener each handshake that asks takes a way around by JavaScript.
     if (staples.length > 0) this.#server.on("OCSPRequest", (der, _, done) => done(null, this.#staple(der)));
@@ -150,7 +163,7 @@ export class TlsAcceptor implements Stage {
     const { protocols } = this.#owner;
     return {
       ...(protocols.length > 0 ? { ALPNProtocols: [...protocols] } : {}),
-      SNICallback: (name, done) => done(null, this.#names.find(name)),
+      SNICallback: (name, done) => this.#choose(name, done),
       ticketKeys: Buffer.from(ticketKeys),
       handshakeTimeout: handshakeTimeout > 0 ? handshakeTimeout : NEVER,
       requestCert: clientCertificates !== undefined,
@@ -173,6 +186,12 @@ export class TlsAcceptor implements Stage {
       ...(ciphers === undefined ? {} : { ciphers }),
       ...(clientCertificates === undefined ? {} : { ca: [...clientCertificates.trust] }),
     };
+  }
+
+  #choose(name: string, done: (error: null, context?: SecureContext) => void): void {
+    const found = this.#names.find(name);
+    if (found !== undefined || this.#missing === null) done(null, found);
+    else this.#missing.want(name, () => done(null, this.#names.find(name)));
   }
 
   #staple(der: Buffer): Buffer | null {

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import forge from "node-forge";
 import { parseIp, parseRange } from "../net/cidr.ts";
 
@@ -25,6 +25,11 @@ export function makeKeys(): Keys {
     key: privateKey.export({ type: "pkcs1", format: "pem" }) as string,
     public: forge.pki.publicKeyFromPem(publicKey.export({ type: "spki", format: "pem" }) as string),
   };
+}
+
+/** The public half of a private key in PEM. */
+export function publicKeyOf(pem: string): Keys["public"] {
+  return forge.pki.publicKeyFromPem(createPublicKey(pem).export({ type: "spki", format: "pem" }) as string);
 }
 
 /** A certificate that is not signed yet (RFC 5280 §4.1). */

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { readdirSync, statSync } from "node:fs";
+import { once } from "node:events";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { connect } from "node:tls";
 import { caDirectory, LocalCa } from "../../src/tls/local-ca.ts";
 import { makeKeys } from "../../src/tls/x509.ts";
 import { runSluice, startSluice } from "../support/sluice.ts";
@@ -108,6 +110,38 @@ test("the CA of interception is another one, and may sign for all", async (t) =>
   const leaf = home.write("leaf.crt", ca.sign(["example.com"], makeKeys().public));
   execFileSync("openssl", ["verify", "-CAfile", ca.certificatePath, leaf]);
   assert.equal((await runSluice(t, ["cert", "--ca", "other"], { env })).code, 2);
+});
+
+test("a certificate is made for whatever a client asks for under localhost and test, by every shard alike", async (t) => {
+  const home = new TemporaryDirectory(t);
+  const env = { SLUICE_DATA_DIR: join(home.path, "data") };
+  const sluice = await startSluice(t, `shards: 2${config}`, { files, env });
+  const { port } = new URL(sluice.url);
+  const ca = LocalCa.open("development", caDirectory("development", env)).certificatePath;
+  const names = ["a.localhost", "b.c.test", "api.shop.test", "test", "under_score.test"];
+  const ask = (host: string): string => {
+    const args = ["-sS", "--cacert", ca, "--resolve", `${host}:${port}:127.0.0.1`];
+    return execFileSync("curl", [...args, `https://${host}:${port}/`], { encoding: "utf8" });
+  };
+  // Each connection may come to another shard.
+  for (let round = 0; round < 3; round++) {
+    for (const name of names) assert.equal(ask(name), `https://${name}:${port}/`);
+  }
+  for (const name of ["shop.internal", "example.com", "*.test", "x..test"]) {
+    const args = ["s_client", "-connect", `127.0.0.1:${port}`, "-servername", name, "-CAfile", ca];
+    const { stdout } = spawnSync("openssl", [...args, "-verify_hostname", name], {
+      input: "",
+      encoding: "utf8",
+    });
+    assert.match(stdout, /Hostname mismatch|hostname mismatch/, name);
+  }
+  // One more than are kept: the first is made anew.
+  const many = Array.from({ length: 65 }, (_, index) => `n${index}.test`);
+  for (const name of [...many, "n0.test"]) {
+    const socket = connect({ host: "127.0.0.1", port: Number(port), servername: name, ca: readFileSync(ca) });
+    await once(socket, "secureConnect");
+    socket.destroy();
+  }
 });
 
 test("a name of the internet in development is a config error", async (t) => {
