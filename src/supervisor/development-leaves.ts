@@ -4,7 +4,7 @@ import { isMadeOnDemand } from "../tls/missing-leaves.ts";
 import type { Revision } from "./revision.ts";
 
 /** The least recently made goes first: whoever asks for many names cannot fill the memory. */
-const maxLeaves = 64;
+const maxLeaves = 32;
 
 /** Certificates of the development CA that are made when a client asks for their name. */
 export class DevelopmentLeaves {
