@@ -11,6 +11,7 @@ import { Violation } from "../http1/violation.ts";
 import { CONNECT_ERROR, ENHANCE_YOUR_CALM, PROTOCOL_ERROR } from "../http2/codes.ts";
 import { FloodGuard } from "../http2/flood-guard.ts";
 import { type Http2Request, readRequest } from "../http2/request-reader.ts";
+import { guardEnd } from "../http2/stream-end.ts";
 import { errorBody } from "./error-answer.ts";
 import { recordMalformed } from "./exchange-record.ts";
 import type { HttpServer } from "./http-server.ts";
@@ -19,9 +20,6 @@ import { type FloodReason, type Http2Settings, loadHttp2 } from "./http2-setting
 import { openRequest } from "./request-rules.ts";
 
 const END_STREAM = 1;
-
-/** All streams; a client that gets it in GOAWAY learns that the connection ends and may still finish what it began. */
-const everyStream = 2 ** 31 - 1;
 
 /** How long a connection that has ended waits for a client that does not read. */
 const lingerMs = 2_000;
@@ -71,7 +69,11 @@ export class Http2Connection implements TimerOwner {
   /** A stream with an exchange is closed. */
   streamClosed(): void {
     this.#open--;
-    if (this.#open > 0 || this.#closing || this.server.draining) return;
+    if (this.#open > 0) return;
+    if (this.#closing) {
+      this.#linger();
+      return;
+    }
     const { wheel, config } = this.server;
     const { keepAlive } = config.timeouts;
     wheel.arm(this.#timer, keepAlive > 0 ? wheel.now() + keepAlive : Number.POSITIVE_INFINITY);
@@ -96,16 +98,12 @@ export class Http2Connection implements TimerOwner {
     join(own, stream);
   }
 
-  /** See `HttpServer.drain`: streams that come within the grace are answered, what has begun goes on to its end. */
-  drain(graceMs: number): void {
-    if (this.#closing || this.#session.destroyed) return;
-    if (graceMs === 0) {
-      this.#close();
-      return;
-    }
-    this.#session.goaway(0, everyStream);
-    const { wheel } = this.server;
-    wheel.arm(this.#timer, wheel.now() + graceMs);
+  /**
+   * See `HttpServer.drain`. What has begun goes on to its end. There is no need for a grace: GOAWAY tells which streams were
+   * taken, so that the client may send every other request again elsewhere, whatever its method (RFC 9113 §6.8).
+   */
+  drain(): void {
+    if (!this.#closing && !this.#session.destroyed) this.#close();
   }
 
   destroy(): void {
@@ -114,14 +112,15 @@ export class Http2Connection implements TimerOwner {
   }
 
   onTimer(): void {
-    if (this.#session.destroyed) this.#socket.destroy();
-    else if (!this.#closing) this.#close();
+    if (this.#session.destroyed || this.#closing) this.destroy();
+    else this.#close();
   }
 
   // --- what the session tells
 
   #onStream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
     stream.on("error", ignore);
+    guardEnd(stream);
     if (stream.closed || stream.destroyed) {
       // It came and was reset in one read. No service hears of it.
       this.streamReset();
@@ -135,7 +134,7 @@ export class Http2Connection implements TimerOwner {
       this.#refuse(stream, problem);
       return;
     }
-    if (this.#open++ === 0 && !server.draining) server.wheel.cancel(this.#timer);
+    if (this.#open++ === 0) server.wheel.cancel(this.#timer);
     const { head, form, length } = request;
     const own = this.#clientOf(head.authority);
     server.traffic.begin();

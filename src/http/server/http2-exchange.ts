@@ -172,8 +172,8 @@ export class Http2Exchange
     this.#tunnel = null;
     if (this.#stream.closed || this.#stream.destroyed) return;
     const { fields, text } = errorBody(error);
-    if (this.#respond(fields, false, false) === null) this.#stream.end(text, "latin1");
-    this.#stream.close(NO_ERROR);
+    if (this.#respond(fields, false, false) !== null) this.#stream.close(INTERNAL_ERROR);
+    else this.#stream.end(text, "latin1", () => this.#stream.close(NO_ERROR));
   }
 
   fail(error: ProxyError): void {
