@@ -184,6 +184,7 @@ test("a body goes no further than the reader lets it, in both directions", async
   const session = dial(t, proxy);
   const stream = session.request({ ":method": "POST", ":path": "/" });
   stream.on("error", () => {});
+  const responded = once(stream, "response");
   stream.end(Buffer.alloc(4_000_000));
   await until(() => received > 0);
   await new Promise((resolve) => setTimeout(resolve, 100));
@@ -192,7 +193,7 @@ test("a body goes no further than the reader lets it, in both directions", async
   (source as BodySource | null)?.resume();
   await until(() => isEnded);
   assert.equal(received, 4_000_000);
-  await once(stream, "response");
+  await responded;
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert.ok(Endless.written < 1_000_000, `${Endless.written} bytes left for a client that does not read`);
   stream.close(constants.NGHTTP2_CANCEL);
