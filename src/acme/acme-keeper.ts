@@ -66,8 +66,8 @@ export class AcmeKeeper implements CertificateHost {
   }
 
   /** What the socket shows. */
-  keypair({ settings }: AcmeSocket): ServedKeypair | null {
-    return this.#certificates.get(certificateKey(settings))?.keypair ?? null;
+  keypairs({ settings }: AcmeSocket): readonly ServedKeypair[] {
+    return this.#certificates.get(certificateKey(settings))?.keypairs ?? [];
   }
 
   /** When the socket's certificate ends, in milliseconds since 1970; 0 as long as none was issued. */

@@ -44,7 +44,8 @@ export class ManagedCertificate {
   readonly #backoff: OrderBackoff;
   readonly #abort: AbortController = new AbortController();
   #issued: IssuedCertificate | null = null;
-  #placeholder: ServedKeypair | null = null;
+  /** What is shown until the first is issued: certificates for some of the names, then the placeholder. */
+  #interim: readonly ServedKeypair[] = [];
   #renewAt = 0;
   #retryAt = 0;
   #cancel: (() => void) | null = null;
@@ -59,22 +60,24 @@ export class ManagedCertificate {
 
   /** Reads what is on disk, or makes a placeholder. @throws Error `cannot use ACME storage …: reason` */
   async open(): Promise<void> {
+    let similar: readonly IssuedCertificate[] = [];
     try {
       this.#storage.open();
       const issued = this.#storage.certificate(this.settings);
       if (issued !== null) this.#use(issued);
+      else similar = this.#storage.similar(this.settings, this.#host.system.now());
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new Error(`cannot use ACME storage ${JSON.stringify(this.settings.storage)}: ${reason}`);
     }
-    if (this.#issued === null) this.#placeholder = await makePlaceholder(nameSet(this.settings));
+    if (this.#issued !== null) return;
+    const placeholder = await makePlaceholder(nameSet(this.settings));
+    this.#interim = [...similar.map(keypairOf), placeholder];
   }
 
   /** What clients are shown. */
-  get keypair(): ServedKeypair {
-    const keypair = this.#issued ?? this.#placeholder;
-    if (keypair === null) throw new Error("cannot show a certificate: it is not open");
-    return { certificate: keypair.certificate, key: keypair.key };
+  get keypairs(): readonly ServedKeypair[] {
+    return this.#issued === null ? this.#interim : [keypairOf(this.#issued)];
   }
 
   /** When it ends, in milliseconds since 1970; 0 as long as none was issued. */
@@ -185,7 +188,7 @@ export class ManagedCertificate {
 
   #use(issued: IssuedCertificate): void {
     this.#issued = issued;
-    this.#placeholder = null;
+    this.#interim = [];
     this.#renewAt = renewalTime(issued, this.#host.system.random());
   }
 
@@ -204,4 +207,8 @@ export class ManagedCertificate {
       retry: new Date(this.#retryAt).toISOString(),
     });
   }
+}
+
+function keypairOf({ certificate, key }: IssuedCertificate): ServedKeypair {
+  return { certificate, key };
 }

@@ -88,7 +88,7 @@ export class Order {
   async #client(acme: AcmeClient): Promise<Acme.Client> {
     const { storage } = this.#context;
     let account = storage.account();
-    if (account === null || account.url === null) account = await this.#register(acme, account);
+    if (account === null || account.url === null) account = await this.#register(acme, null);
     const client = this.#clientOf(acme, account);
     if (account.email !== (this.#settings.email ?? "") || account.eab !== (this.#settings.eab?.keyId ?? "")) {
       return this.#known(acme, account);
@@ -99,7 +99,7 @@ export class Order {
       return client;
     } catch (error) {
       if (this.#session.problemType !== "accountDoesNotExist") throw error;
-      return this.#clientOf(acme, await this.#register(acme, { ...account, url: null }));
+      return this.#clientOf(acme, await this.#register(acme, account.url));
     }
   }
 
@@ -111,13 +111,19 @@ export class Order {
     return client;
   }
 
-  async #register(acme: AcmeClient, known: StoredAccount | null): Promise<StoredAccount> {
+  /** @param gone where the authority does not know the account any more */
+  async #register(acme: AcmeClient, gone: string | null): Promise<StoredAccount> {
     const { storage } = this.#context;
-    const lock = storage.lockAccount();
-    if (lock === null)
-      throw new AcmeError("cannot register an account: another proxy does", { reached: false });
+    let lock = storage.lockAccount();
+    // Other orders begin at the same time when a proxy starts for the first time, and one account is enough.
+    for (let look = 0; lock === null; look++) {
+      await this.#pause(look);
+      lock = storage.lockAccount();
+    }
     try {
-      const key = known?.key ?? (await newKey("ecdsa"));
+      const now = storage.account();
+      if (now !== null && now.url !== null && now.url !== gone) return now;
+      const key = now?.key ?? (await newKey("ecdsa"));
       const client = this.#clientOf(acme, { key, url: null });
       // The use of an authority is the agreement to its terms, as docs/acme.md says.
       await client.createAccount({ termsOfServiceAgreed: true, contact: this.#contact() });

@@ -3,6 +3,7 @@ import {
   chmodSync,
   closeSync,
   fsyncSync,
+  globSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -67,15 +68,24 @@ export class AcmeStorage {
 
   /** The certificate for the names, or null when there is none that could be used. @throws Error with the system's reason */
   certificate(settings: AcmeSettings): IssuedCertificate | null {
-    const text = readOrNull(this.pathOf(settings));
-    if (text === null) return null;
-    const at = text.indexOf("-----BEGIN CERTIFICATE-----");
-    if (at < 0) return null;
-    try {
-      return checkIssued(text.slice(at), text.slice(0, at), nameSet(settings));
-    } catch {
-      return null;
+    return readCertificate(this.pathOf(settings), nameSet(settings));
+  }
+
+  /**
+   * Certificates for other sets of names, of any authority, that hold some of these names and have not expired; what
+   * lasts longest first. They serve until the one for all is there.
+   */
+  similar(settings: AcmeSettings, now: number): IssuedCertificate[] {
+    const found: IssuedCertificate[] = [];
+    for (const path of globSync("*/*.pem", { cwd: settings.storage })) {
+      for (const name of nameSet(settings)) {
+        const issued = readCertificate(join(settings.storage, path), [name]);
+        if (issued === null || issued.notAfter <= now) continue;
+        found.push(issued);
+        break;
+      }
     }
+    return found.sort((a, b) => b.notAfter - a.notAfter);
   }
 
   keepCertificate(settings: AcmeSettings, { certificate, key }: IssuedCertificate): void {
@@ -104,6 +114,19 @@ export class AcmeStorage {
   #stem(settings: AcmeSettings): string {
     const names = nameSet(settings);
     return `${settings.domains[0]}-${shortHash(names.join(" "))}`;
+  }
+}
+
+/** The certificate with its key in a file; null when there is none that could be used for the names. */
+function readCertificate(path: string, names: readonly string[]): IssuedCertificate | null {
+  const text = readOrNull(path);
+  if (text === null) return null;
+  const at = text.indexOf("-----BEGIN CERTIFICATE-----");
+  if (at < 0) return null;
+  try {
+    return checkIssued(text.slice(at), text.slice(0, at), names);
+  } catch {
+    return null;
   }
 }
 

@@ -140,9 +140,8 @@ export class CertificateKeeper implements AcmeHost {
   #made(revision: Revision): BySocket {
     const found: Record<string, readonly ServedKeypair[]> = {};
     for (const acme of revision.acme) {
-      const keypair = this.#acme?.keypair(acme) ?? null;
       const own = this.#fromFiles(revision, acme.socket);
-      found[acme.socket] = keypair === null ? own : [...own, keypair];
+      found[acme.socket] = [...own, ...(this.#acme?.keypairs(acme) ?? [])];
     }
     for (const socket of Object.keys(revision.config.sockets)) {
       const leaves = this.#leaves.of(revision, socket);

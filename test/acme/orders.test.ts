@@ -15,13 +15,13 @@ function namesOf(pem: string): string {
 test("a certificate is ordered at the start, kept on disk for the owner alone, and not ordered again", async (t) => {
   const acme = await AcmeHarness.start(t);
   const keeper = await acme.keeper(t, acme.socket({ email: "ops@shop.test" }));
-  const placeholder = keeper.keypair(acme.socket());
+  const placeholder = keeper.keypairs(acme.socket())[0];
   assert.match(namesOf(placeholder?.certificate ?? ""), /DNS:shop.test, DNS:www.shop.test/);
   assert.equal(keeper.notAfter(acme.socket()), 0);
 
   const told = await acme.order();
   assert.equal(told.event, "acme.certificate_issued", told.message);
-  const { certificate = "", key = "" } = keeper.keypair(acme.socket()) ?? {};
+  const { certificate = "", key = "" } = keeper.keypairs(acme.socket())[0] ?? {};
   const leaf = new X509Certificate(certificate);
   assert.equal(leaf.checkIssued(new X509Certificate(readFileSync(acme.server.ca.path))), true);
   assert.equal(keeper.notAfter(acme.socket()), leaf.validToDate.getTime());
@@ -49,7 +49,7 @@ test("a certificate is ordered at the start, kept on disk for the owner alone, a
   for (const secret of [key, accountKey]) assert.equal(log.includes(secret.split("\n")[1] ?? "?"), false);
 
   const second = await acme.keeper(t, acme.socket());
-  assert.equal(second.keypair(acme.socket())?.certificate, certificate);
+  assert.equal(second.keypairs(acme.socket())[0]?.certificate, certificate);
   acme.system.advance(1000);
   assert.equal(acme.server.orders, 1);
 });
@@ -59,7 +59,7 @@ test("it is renewed when a third of its lifetime is left, over the account that 
   acme.server.lifetime = (90 * dayMs) / 1000;
   const keeper = await acme.keeper(t, acme.socket());
   await acme.order();
-  const first = keeper.keypair(acme.socket())?.certificate;
+  const first = keeper.keypairs(acme.socket())[0]?.certificate;
   while (acme.system.offset < 55 * dayMs) acme.system.advance(acme.system.next);
   assert.equal(acme.server.orders, 1);
   while (acme.server.orders < 2) {
@@ -69,7 +69,7 @@ test("it is renewed when a third of its lifetime is left, over the account that 
     if (acme.system.next < 0) break;
   }
   await acme.ended(2);
-  assert.notEqual(keeper.keypair(acme.socket())?.certificate, first);
+  assert.notEqual(keeper.keypairs(acme.socket())[0]?.certificate, first);
   assert.equal(acme.server.contacts.length, 1);
 });
 
@@ -79,7 +79,7 @@ test("keys are ECDSA, or RSA if config says so", async (t) => {
     const socket = acme.socket({ keyType, domains: [`${keyType}.test`] });
     const keeper = await acme.keeper(t, socket);
     await acme.order();
-    const { publicKey } = new X509Certificate(keeper.keypair(socket)?.certificate ?? "");
+    const { publicKey } = new X509Certificate(keeper.keypairs(socket)[0]?.certificate ?? "");
     assert.equal(publicKey.asymmetricKeyType, keyType === "rsa" ? "rsa" : "ec");
     keeper.close();
   }
@@ -240,7 +240,7 @@ test("proxies that share a storage order once", async (t) => {
   acme.system.advance(0);
   await acme.ended(1);
   acme.system.advance(10_000);
-  const shown = (keeper: typeof one) => keeper.keypair(acme.socket())?.certificate;
+  const shown = (keeper: typeof one) => keeper.keypairs(acme.socket())[0]?.certificate;
   await acme.until("both show it", () => shown(one) === shown(other));
   assert.equal(acme.server.orders, 1);
 });
@@ -279,4 +279,37 @@ test("a keeper that is closed in mid-order ends it at once", async (t) => {
     false,
   );
   assert.equal(acme.system.next, -1);
+});
+
+test("with another set of names, certificates for some of them serve until the one for all is there", async (t) => {
+  const acme = await AcmeHarness.start(t);
+  const before = acme.socket({ domains: ["a.test"] });
+  const first = await acme.keeper(t, before);
+  await acme.order();
+  const [old] = first.keypairs(before);
+  first.close();
+  const after = acme.socket({ domains: ["a.test", "b.test"] });
+  const keeper = await acme.keeper(t, after);
+  const shown = keeper.keypairs(after);
+  assert.equal(shown.length, 2);
+  assert.equal(shown[0]?.certificate, old?.certificate);
+  assert.equal(namesOf(shown[1]?.certificate ?? ""), "DNS:a.test, DNS:b.test");
+  await acme.order();
+  assert.deepEqual(
+    keeper.keypairs(after).map(({ certificate }) => namesOf(certificate)),
+    ["DNS:a.test, DNS:b.test"],
+  );
+});
+
+test("orders that begin together share one account", async (t) => {
+  const acme = await AcmeHarness.start(t);
+  const sockets = ["a.test", "b.test", "c.test"].map((name) => acme.socket({ domains: [name] }));
+  await acme.keeper(t, ...sockets);
+  acme.system.advance(0);
+  await acme.until("all are issued", () => acme.issued === 3);
+  assert.equal(acme.server.contacts.length, 1);
+  assert.equal(
+    acme.told.some(({ event }) => event === "acme.order_failed"),
+    false,
+  );
 });
