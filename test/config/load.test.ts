@@ -260,6 +260,20 @@ shards: 1
     assert.deepEqual([config.shards, config.admin], ["auto", { address: "127.0.0.1:0" }]);
   });
 
+  test("--external-addr puts one address in place of all", () => {
+    const config = load(
+      {
+        "/config/proxy.yaml":
+          'sockets: { s: { address: "*:1", service: app } }\nservices:\n  app:\n    external:\n      addresses: ["a:1", { address: "b:1", backup: true }]\n      sticky: { cookie: id }\n',
+      },
+      {},
+      { externalAddr: { app: "127.0.0.1:7" } },
+    );
+    const app = config.services.app;
+    assert.ok(app !== undefined && "external" in app);
+    assert.deepEqual(app.external.addresses, [{ address: "127.0.0.1:7", weight: 1, backup: false }]);
+  });
+
   test("offers the Workers whose code can be compiled although something else is not right", () => {
     const { config, workers } = loadAll({
       "/config/proxy.yaml": `

@@ -1,4 +1,4 @@
-import { ProxyError } from "../../errors/proxy-error.ts";
+import type { ProxyError } from "../../errors/proxy-error.ts";
 import type { ClientFacts } from "../../http/exchange.ts";
 import { Dial, type DialOwner } from "../../net/connect.ts";
 import type { TransportStream } from "../../net/stream.ts";
@@ -39,10 +39,7 @@ export class ExternalTunnel implements DialOwner, EndpointWaiter, ClockOwner {
       this.#finish(0);
     };
     if (upstream.overloaded) {
-      upstream.onOverload("requests");
-      const { requests } = upstream.config.limits;
-      const message = `cannot open a stream to "${upstream.name}": ${requests} requests are under way already`;
-      this.#refuse(new ProxyError("upstream_overloaded", message));
+      this.#refuse(upstream.refuse("requests"));
       return;
     }
     upstream.group.open();
@@ -95,6 +92,8 @@ export class ExternalTunnel implements DialOwner, EndpointWaiter, ClockOwner {
     if (endpoint !== null) {
       this.#clock?.stop();
       this.#try(endpoint);
+    } else if (!this.#upstream.mayWait) {
+      this.#refuse(this.#upstream.refuse("pending"));
     } else if (group.wait(this)) {
       if (this.#clock !== null || config.timeouts.connect === 0) return;
       this.#clock = new ExchangeClock(this, wheel);

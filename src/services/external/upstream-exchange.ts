@@ -61,8 +61,7 @@ export class UpstreamExchange implements ExchangeHandler, AttemptOwner, ClockOwn
     if (request.authority === "") request.authority = upstream.authority;
     this.requestBody = this.#exchange.takeBody();
     if (upstream.overloaded) {
-      upstream.onOverload("requests");
-      this.#giveUp(overloaded(upstream, "requests are under way"));
+      this.#giveUp(upstream.refuse("requests"));
       return;
     }
     if (timeouts.total > 0) this.#time.total = this.#started + timeouts.total;
@@ -70,13 +69,10 @@ export class UpstreamExchange implements ExchangeHandler, AttemptOwner, ClockOwn
       this.#replay = new ReplayBody(this.requestBody, upstream.retry.bodyBuffer);
       this.requestBody = this.#replay;
     }
-    const { only } = upstream.group;
-    if (only !== null) {
-      this.#try(only, false);
-      return;
-    }
     if (upstream.sticky !== null) this.#preferred = upstream.sticky.find(request);
-    this.#choose();
+    const { only } = upstream.group;
+    if (only !== null) this.#try(only, false);
+    else this.#choose();
   }
 
   /** There are endpoints, or it is known that there are none. */
@@ -207,8 +203,7 @@ export class UpstreamExchange implements ExchangeHandler, AttemptOwner, ClockOwn
     if (endpoint !== null) {
       this.#try(endpoint, false);
     } else if (!upstream.mayWait) {
-      upstream.onOverload("pending");
-      this.#giveUp(overloaded(upstream, "requests wait"));
+      this.#giveUp(upstream.refuse("pending"));
     } else if (group.wait(this)) {
       const { connect } = upstream.config.timeouts;
       if (connect > 0) this.#time.wake = upstream.wheel.now() + connect;
@@ -297,13 +292,4 @@ export class UpstreamExchange implements ExchangeHandler, AttemptOwner, ClockOwn
     if (this.#exchange.handler === this) this.#exchange.handler = null;
     traffic.finish(status, (wheel.now() - this.#started) / 1000);
   }
-}
-
-function overloaded({ name, config }: Upstream, what: string): ProxyError {
-  const { pending, requests } = config.limits;
-  const limit = what === "requests wait" ? pending : requests;
-  return new ProxyError(
-    "upstream_overloaded",
-    `cannot send the request to "${name}": ${limit} ${what} already`,
-  );
 }

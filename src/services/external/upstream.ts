@@ -1,4 +1,5 @@
 import type { ExternalConfig } from "../../config/schema/external.ts";
+import { ProxyError } from "../../errors/proxy-error.ts";
 import { HeaderEditor } from "../../http/header-edits.ts";
 import type { ParserLimits } from "../../http/http1/events.ts";
 import { formatAddress, parseAddress } from "../../net/address.ts";
@@ -126,8 +127,12 @@ export class Upstream {
     this.#gauges.add(this.#key("sluice_upstream_retries_denied_total"));
   }
 
-  onOverload(limit: "requests" | "pending"): void {
+  /** Counts that a limit is reached. @returns the error for whoever came too late */
+  refuse(limit: "requests" | "pending"): ProxyError {
     this.#gauges.add(this.#key("sluice_upstream_overloads_total", { limit }));
+    const what = limit === "pending" ? "requests wait" : "requests are under way";
+    const message = `cannot reach "${this.name}": ${this.config.limits[limit]} ${what} already`;
+    return new ProxyError("upstream_overloaded", message);
   }
 
   close(): void {

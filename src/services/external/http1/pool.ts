@@ -74,10 +74,7 @@ export class Http1Pool implements EndpointClient, TimerOwner {
     }
     const { upstream } = this.#endpoint;
     if (!upstream.mayWait) {
-      const { pending } = upstream.config.limits;
-      upstream.onOverload("pending");
-      const message = `cannot connect to ${this.#endpoint.where}: ${pending} requests wait already`;
-      attempt.onNoConnection(new ProxyError("upstream_overloaded", message));
+      attempt.onNoConnection(upstream.refuse("pending"));
       return;
     }
     const deadline = this.#connectDeadline();
