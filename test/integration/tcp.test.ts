@@ -316,6 +316,9 @@ export default {
     reader.releaseLock();
     if (first === "pass\\n") {
       const far = env.FAR.connect("any:1");
+      const greeter = socket.writable.getWriter();
+      await greeter.write(new TextEncoder().encode("ready "));
+      greeter.releaseLock();
       await Promise.all([far.readable.pipeTo(socket.writable), socket.readable.pipeTo(far.writable)]);
       return;
     }
@@ -344,8 +347,9 @@ export default {
   const passed = dial(t, portOf(sluice));
   passed.write("pass\n");
   const heard = all(passed);
-  setTimeout(() => passed.end("to the far end"), 20);
-  assert.equal(await heard, "to the far end");
+  await once(passed, "data");
+  passed.end("to the far end");
+  assert.equal(await heard, "ready to the far end");
   await nothingOpen(sluice);
 });
 

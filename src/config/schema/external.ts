@@ -12,6 +12,10 @@ import {
   upstreamAddress,
 } from "./upstream.ts";
 
+/** Milliseconds without a byte after which a server's connection is closed: with HTTP, and as a stream of bytes. */
+const idleMs = 60_000;
+const tunnelIdleMs = 600_000;
+
 export const external = z
   .strictObject({
     address: address.optional().meta({
@@ -123,9 +127,11 @@ export const external = z
           description: "From the end of the request to the response's headers; then the answer is 504.",
           examples: ["60s"],
         }),
-        idle: duration.prefault("60s").meta({
-          description: "Without a byte in either direction while a body moves. Every byte starts it anew.",
-          examples: ["60s"],
+        idle: duration.optional().meta({
+          description:
+            "Without a byte in either direction while a body moves. Every byte starts it anew. It is 60s, and 10m for byte " +
+            "streams, `tcp`.",
+          examples: ["60s", "1h"],
         }),
         total: duration.prefault(0).meta({
           description: "For the whole exchange, the response's body included.",
@@ -198,7 +204,9 @@ export const external = z
       "An upstream server, or several that do the same. It takes every request, whatever host its URL names.",
     examples: [{ address: "127.0.0.1:9000" }],
   })
-  .transform(({ address, addresses, ...rest }, context) => {
+  .transform(({ address, addresses, timeouts, ...others }, context) => {
+    const idle = timeouts.idle ?? (others.tcp === undefined ? idleMs : tunnelIdleMs);
+    const rest = { ...others, timeouts: { ...timeouts, idle } };
     const all = addresses ?? (address === undefined ? [] : [{ address, weight: 1, backup: false }]);
     if (all.length > 0) return { ...rest, addresses: all as readonly UpstreamAddress[] };
     // src/config/upstreams.ts reports it.
