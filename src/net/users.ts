@@ -112,9 +112,9 @@ export class Users {
     this.#remembered.add(mark);
   }
 
-  /** A name has no colon, so no two pairs give the same text. */
+  /** With the length of the name no two pairs give the same text: SOCKS takes names with colons. */
   #mark({ user, password }: Credentials): string {
-    return createHmac("sha256", this.#secret).update(`${user}:${password}`).digest("base64");
+    return createHmac("sha256", this.#secret).update(`${user.length}:${user}${password}`).digest("base64");
   }
 
   #update(): void {

@@ -93,6 +93,7 @@ test("checks of passwords have a bound, and who left is not checked", async () =
   );
   assert.equal(await passed.promise, true);
   assert.equal(users.knows({ user: "ada", password: "right" }), true);
+  assert.equal(users.knows({ user: "adar", password: "ight" }), false);
   assert.equal(verdicts.length, 67);
 });
 

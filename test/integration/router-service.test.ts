@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { type RouteConfig, router } from "../../src/config/schema/router.ts";
 import { HeaderBlock } from "../../src/http/header-block.ts";
 import { ResponseHead } from "../../src/http/message.ts";
+import { canonicalPath, pathForms } from "../../src/http/path.ts";
 import { RouterService } from "../../src/services/router/router.ts";
 import type { Service, Tunnel } from "../../src/services/service.ts";
 import { TestContextOfServices } from "./http-harness.ts";
@@ -354,4 +355,41 @@ test("an ambiguous path goes on in its canonical form where config wants that, a
     ["/static/../%", "400 request_malformed"],
   ] as const;
   for (const [target, expected] of cases) assert.equal(await ask(edge, target), expected, target);
+});
+
+test("a canonical path is its own canonical form, and can be read in one way but for parameters", () => {
+  const parts = [
+    "/",
+    "a",
+    "..",
+    ".",
+    "%2e",
+    "%2F",
+    "%5c",
+    "\\",
+    "%61",
+    "%25",
+    "%2561",
+    ";x",
+    "%3B",
+    "%23",
+    "%3f",
+    "%c3%a9",
+    "*",
+    " ",
+  ];
+  for (const a of parts) {
+    for (const b of parts) {
+      for (const c of parts) {
+        const path = `/${a}${b}${c}`;
+        const canonical = canonicalPath(path);
+        assert.ok(canonical !== null, path);
+        assert.equal(canonicalPath(canonical), canonical, path);
+        const [first, ...others] = pathForms(canonical, false) ?? [];
+        assert.ok(first !== undefined && !/[\\\0]|\/\/|\/\.{1,2}(\/|$)/.test(first), path);
+        if (!/%23|%3F/.test(canonical)) for (const other of others) assert.equal(other, first, path);
+      }
+    }
+  }
+  for (const path of ["/%", "/%0", "/%00", "/a#b"]) assert.equal(canonicalPath(path), null);
 });
