@@ -164,6 +164,23 @@ test("the first middleware that refuses answers, those behind it are not asked, 
   client.socket.destroy();
 });
 
+test("a request's body that grows too long after the response has begun ends both, and the response's body is let go", async (context) => {
+  const rig = await Rig.start(context, [{ bodyLimit: "10B" }], (rig, exchange) => {
+    const sink = { write: () => true, end: () => assert.fail("it is not whole"), fail: () => {} };
+    exchange.takeBody()?.pipe(sink);
+    stream(rig, exchange);
+  });
+  const client = await rig.proxy.dial(context);
+  client.send("POST / HTTP/1.1\r\nHost: site\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n");
+  await until(() => rig.bodies[0]?.sink != null);
+  rig.bodies[0]?.sink?.write(Buffer.from("begun"));
+  await client.got("begun");
+  client.send("6\r\n567890\r\n");
+  assert.ok(!(await client.end()).endsWith("0\r\n\r\n"));
+  assert.equal(rig.bodies[0]?.cancelled, 1);
+  assert.deepEqual(rig.errors, { request_body_too_large: 1 });
+});
+
 test("a token that was verified is not checked again until it expires or its time in the cache is over", async () => {
   const context = new TestContextOfServices();
   const config = jwtSchema.parse({

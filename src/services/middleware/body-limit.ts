@@ -2,6 +2,7 @@ import { ProxyError } from "../../errors/proxy-error.ts";
 import type { BodySink, BodySource, Lender } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { HeaderBlock } from "../../http/header-block.ts";
+import type { ResponseHead } from "../../http/message.ts";
 import type { Service, Tunnel } from "../service.ts";
 import type { Middleware, MiddlewareFactory } from "./middleware.ts";
 import { PassedExchange } from "./passed-exchange.ts";
@@ -40,6 +41,7 @@ class BodyLimit implements Middleware {
 class LimitedExchange extends PassedExchange {
   readonly #bytes: number;
   readonly #refusals: Refusals;
+  #response: BodySource | null = null;
 
   constructor(outer: Exchange, bytes: number, refusals: Refusals) {
     super(outer);
@@ -52,11 +54,20 @@ class LimitedExchange extends PassedExchange {
     return body === null ? null : new LimitedBody(body, this.#bytes, this);
   }
 
+  override respond(head: ResponseHead, body: BodySource | null): void {
+    this.#response = body;
+    this.outer.respond(head, body);
+  }
+
+  /** A response that has begun breaks off. Who answers it may not hear of the abort any more, but of its body's end. */
   exceeded(error: ProxyError): void {
     this.#refusals.count();
+    const response = this.#response;
+    this.#response = null;
     this.outer.handler = null;
     this.outer.fail(error);
     this.abort(error);
+    response?.cancel(error);
   }
 }
 

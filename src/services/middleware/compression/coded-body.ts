@@ -42,9 +42,16 @@ export class CodedBody implements BodySource, BodySink, TimerOwner {
   }
 
   pipe(sink: BodySink): void {
-    const coder = makeCoder(this.#coding, this.#owner.levels);
-    this.#coder = coder;
     this.#sink = sink;
+    let coder: Coder;
+    try {
+      coder = makeCoder(this.#coding, this.#owner.levels);
+    } catch (error) {
+      // zlib has no memory for it. The sink hears of it once `pipe` has returned.
+      queueMicrotask(() => this.#onError(error as Error));
+      return;
+    }
+    this.#coder = coder;
     coder.on("data", (chunk: Uint8Array) => this.#onData(chunk));
     coder.on("drain", () => this.#onDrain());
     coder.on("end", () => this.#onEnd());
