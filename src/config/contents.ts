@@ -58,6 +58,7 @@ export class Contents {
         break;
       case "external":
         this.#tls(child(service.body.node, "tls"));
+        this.#authorities(child(child(service.body.node, "tcp"), "trust"));
         for (const item of items(child(service.body.node, "addresses"))) this.#tls(child(item, "tls"));
         break;
       case "network":

@@ -216,6 +216,37 @@ test("a certificate that nobody trusts is refused", async () => {
   await empty();
 });
 
+test("an external names the authorities for TLS that a Worker speaks with it", async () => {
+  const server = await Server.start((socket) => {
+    socket.once("data", () => {
+      socket.write("READY");
+      const secured = new tls.TLSSocket(socket, { isServer: true, cert: certificate, key });
+      secured.on("error", () => {});
+      secured.on("data", (more) => secured.end(`over TLS: ${more}`));
+    });
+  });
+  const app = createExternal(
+    "APP",
+    external.parse({ address: `127.0.0.1:${server.port}`, tcp: { trust: [certificate] } }),
+    context,
+  );
+  cleanUp.push(() => app.close());
+  const result = await run(
+    `const plain = env.APP.connect("app.internal:1", { secureTransport: "starttls" });
+    await say(plain, "STARTTLS");
+    const ready = await hear(plain);
+    const secured = plain.startTls();
+    await say(secured, "hello");
+    const heard = await text(secured);
+    await plain.closed;
+    return Response.json([ready, heard]);`,
+    server.port,
+    [app],
+  );
+  assert.deepEqual(result, ["READY", "over TLS: hello"]);
+  await empty();
+});
+
 test("startTls() goes on in another socket, and what came in before TLS never shows in it", async () => {
   const server = await Server.start((socket) => {
     socket.once("data", (bytes) => {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { address, duration, headerEdits, headerName, httpStyle } from "./common.ts";
+import { address, duration, headerEdits, headerName, httpStyle, text } from "./common.ts";
 import { externalProxyProtocol } from "./proxy-protocol.ts";
 import { externalTls } from "./tls.ts";
 import {
@@ -104,8 +104,18 @@ export const external = z
         "Speaks TLS to the server and verifies its certificate, always. `{}` is enough for a public server.",
     }),
     tcp: z
-      .strictObject({})
-      .meta({ id: "ExternalTcp", title: "Byte stream", description: "Takes no keys." })
+      .strictObject({
+        trust: z
+          .array(text)
+          .default([])
+          .meta({
+            description:
+              "PEM files of the authorities that may vouch for the server when a Worker speaks TLS with it, by `secureTransport` " +
+              "or `startTls()`. Empty means the public ones. TLS from the start, for everybody, is `tls`.",
+            examples: [["./ca.pem"]],
+          }),
+      })
+      .meta({ id: "ExternalTcp", title: "Byte stream" })
       .optional()
       .meta({
         description: "The server takes byte streams, not HTTP: for `env.NAME.connect()` and tunnels.",

@@ -55,7 +55,9 @@ export class ExternalTunnel implements DialOwner, EndpointWaiter, ClockOwner {
     this.#tunnel.onAbort = null;
     endpoint?.answered(200);
     stream.closed = () => this.#finish(200);
-    this.#tunnel.accept(stream);
+    const trust = this.#upstream.config.tcp?.trust ?? [];
+    // For TLS that a Worker starts on it.
+    this.#tunnel.accept(trust.length === 0 ? stream : { readable: stream, writable: stream, trust });
   }
 
   onDialError(error: ProxyError): void {
