@@ -80,9 +80,9 @@ export class AcmeKeeper implements CertificateHost {
     return this.#orders;
   }
 
+  /** Ends all orders; what is shown stays. */
   close(): void {
     for (const certificate of this.#certificates.values()) certificate.close();
-    this.#certificates.clear();
   }
 
   onIssued(): Promise<void> {

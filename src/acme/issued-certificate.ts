@@ -10,8 +10,6 @@ export interface IssuedCertificate {
   /** Milliseconds since 1970. */
   readonly notBefore: number;
   readonly notAfter: number;
-  /** SHA-256 of the certificate, in hexadecimal. */
-  readonly fingerprint: string;
 }
 
 const blocks = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -43,7 +41,6 @@ export function checkIssued(certificate: string, key: string, names: readonly st
     key,
     notBefore: leaf.validFromDate.getTime(),
     notAfter: leaf.validToDate.getTime(),
-    fingerprint: leaf.fingerprint256.replaceAll(":", "").toLowerCase(),
   };
 }
 

@@ -33,8 +33,6 @@ export interface CertificateHost {
 const longestTimerMs = 3_600_000;
 /** Another proxy that shares the storage orders the certificate: what it gets is looked for so often. */
 const lockedMs = 10_000;
-/** A failed renewal is an error from here on, and a warning before. */
-const urgentMs = 3 * 86_400_000;
 
 /** One certificate that an authority issues, from the first order on through all renewals. */
 export class ManagedCertificate {
@@ -127,7 +125,7 @@ export class ManagedCertificate {
       }
       try {
         // Another proxy, or this one before a reload, may have been here.
-        await this.#adopt(this.#storage.certificate(this.settings));
+        await this.#adoptNewer(this.#storage.certificate(this.settings));
         if (system.now() < this.#renewAt) return;
         await this.#order();
       } finally {
@@ -150,6 +148,7 @@ export class ManagedCertificate {
       storage: this.#storage,
       board: this.#host.board,
       signal: this.#abort.signal,
+      now: () => this.#host.system.now(),
       onAccount: (url) =>
         this.#host.event("info", "acme.account", "the authority knows our account", {
           ...fields,
@@ -158,8 +157,10 @@ export class ManagedCertificate {
     });
     const issued = await order.run();
     this.#backoff.succeeded();
-    this.#retryAt = 0;
-    await this.#adopt(issued);
+    this.#use(issued);
+    // Should the clocks differ by more than the certificate lasts, it is due at once, and again, and again.
+    this.#retryAt = this.#host.system.now() + (issued.notAfter - issued.notBefore) / 3;
+    await this.#host.onIssued();
     this.#host.onOrder(this, "ok");
     this.#host.event("info", "acme.certificate_issued", `got a certificate for ${names.join(", ")}`, {
       ...fields,
@@ -178,10 +179,9 @@ export class ManagedCertificate {
     return [...possible.slice(turn), ...possible.slice(0, turn)];
   }
 
-  /** Shows it from now on, if it is another one, and not an older one that a backup has put back. */
-  async #adopt(issued: IssuedCertificate | null): Promise<void> {
-    if (issued === null || issued.fingerprint === this.#issued?.fingerprint) return;
-    if (issued.notAfter < this.notAfter) return;
+  /** Shows what is on disk from now on, if it is not the one that is shown, or an older one from a backup. */
+  async #adoptNewer(issued: IssuedCertificate | null): Promise<void> {
+    if (issued === null || issued.notBefore <= (this.#issued?.notBefore ?? 0)) return;
     this.#use(issued);
     await this.#host.onIssued();
   }
@@ -197,7 +197,10 @@ export class ManagedCertificate {
     const failure = error instanceof AcmeError ? error : new AcmeError(String(error));
     const ms = this.#backoff.next(failure.reached, failure.retryAfterMs);
     this.#retryAt = system.now() + ms;
-    const urgent = this.notAfter - system.now() < urgentMs;
+    const issued = this.#issued;
+    // Half of the time for the renewal is gone.
+    const urgent =
+      issued === null || issued.notAfter - system.now() < (issued.notAfter - issued.notBefore) / 6;
     this.#host.onOrder(this, "failed");
     this.#host.event(urgent ? "error" : "warn", "acme.order_failed", failure.message, {
       certificate: this.name,

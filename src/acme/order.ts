@@ -26,6 +26,8 @@ export interface OrderContext {
   readonly storage: AcmeStorage;
   readonly board: ChallengeBoard;
   readonly signal: AbortSignal;
+  /** Milliseconds since 1970. */
+  now(): number;
   /** An account was registered, or found. */
   onAccount(url: string): void;
 }
@@ -81,7 +83,11 @@ export class Order {
     await client.finalizeOrder(order, csr);
     const done = await this.#until(client, order, "valid");
     if (typeof done.certificate !== "string") throw new Error("the order has no certificate");
-    return checkIssued(String(await client.getCertificate(done)), key, names);
+    const issued = checkIssued(String(await client.getCertificate(done)), key, names);
+    if (issued.notAfter <= this.#context.now()) {
+      throw new Error(`cannot use the certificate: it ended on ${new Date(issued.notAfter).toISOString()}`);
+    }
+    return issued;
   }
 
   /** A client that speaks for our account, which is registered with the authority if it does not know it. */

@@ -313,3 +313,30 @@ test("orders that begin together share one account", async (t) => {
     false,
   );
 });
+
+test("a certificate that has ended already is not shown, and not ordered again at once", async (t) => {
+  const acme = await AcmeHarness.start(t);
+  acme.server.lifetime = 0;
+  const keeper = await acme.keeper(t, acme.socket({ domains: ["shop.test"] }));
+  assert.match((await acme.order()).message, /cannot use the certificate: it ended on /);
+  assert.equal(keeper.notAfter(acme.socket({ domains: ["shop.test"] })), 0);
+  assert.ok(acme.system.next > 10_000);
+});
+
+test("a renewed certificate is shown also when it ends before the one that it replaces", async (t) => {
+  const acme = await AcmeHarness.start(t);
+  acme.server.lifetime = (90 * dayMs) / 1000;
+  const socket = acme.socket({ domains: ["shop.test"] });
+  const keeper = await acme.keeper(t, socket);
+  await acme.order();
+  const before = keeper.notAfter(socket);
+  // By the clock of the authority no time has passed.
+  acme.server.lifetime = (89 * dayMs) / 1000;
+  while (acme.server.orders < 2) {
+    acme.system.advance(acme.system.next);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await acme.ended(2);
+  assert.ok(keeper.notAfter(socket) < before);
+  assert.ok(acme.system.next > 1_000_000, "and it is not ordered again at once");
+});
