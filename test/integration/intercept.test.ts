@@ -81,7 +81,7 @@ test("a Worker sees and edits what is asked in an intercepted tunnel, as https r
   assert.ok(answer.stdout.includes(`x-seen: ${url}`), answer.stdout);
   assert.ok(answer.stdout.endsWith(`GET localhost:${site.port} /a%20b?c -`), answer.stdout);
   const older = await curl("-i", "--http1.1", "--cacert", ca, "-x", sluice.url, url);
-  assert.match(older.stdout, /\r\n\r\nHTTP\/1\.1 200 OK[^]*x-seen: /i);
+  assert.match(older.stdout, /\r\n\r\nHTTP\/1\.1 200 OK[\s\S]*x-seen: /i);
   const posted = await curl("--cacert", ca, "-x", sluice.url, "-d", "x".repeat(100_000), url);
   assert.match(posted.stdout, /^POST/);
 });

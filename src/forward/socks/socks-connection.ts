@@ -47,6 +47,9 @@ export class SocksConnection implements TransportOwner, TimerOwner, Tunnel, Logi
   #state: 0 | 1 | 2 | 3 | 4 | 5 = NEGOTIATING;
   #peerEnded = false;
   #begun = false;
+  /** What came before it can be used. */
+  #waiting: Buffer[] = [];
+  /** Bytes of that, or thrown away. */
   #early = 0;
   #stream: TransportStream | null = null;
   #error: ProxyError | null = null;
@@ -75,7 +78,7 @@ export class SocksConnection implements TransportOwner, TimerOwner, Tunnel, Logi
         return;
       case CHECKING:
       case OPENING:
-        this.#reader.push(bytes);
+        this.#waiting.push(Buffer.from(bytes));
         this.#early += bytes.length;
         if (this.#early > maxEarly) this.#transport.pause();
         return;
@@ -175,7 +178,7 @@ export class SocksConnection implements TransportOwner, TimerOwner, Tunnel, Logi
     }
     this.#state = NEGOTIATING;
     this.#reader.expect("request");
-    this.#early = 0;
+    this.#reader.push(this.#takeWaiting());
     this.#transport.resume();
     this.#advance();
   }
@@ -204,7 +207,8 @@ export class SocksConnection implements TransportOwner, TimerOwner, Tunnel, Logi
     this.#transport.text(replyText(granted));
     this.#transport.resume();
     const idle = stream.isTimed === true ? 0 : config.timeouts.idle;
-    const own = new TransportStream(this.#transport, wheel, idle, this.#reader.takeRest());
+    const first = Buffer.concat([this.#reader.takeRest(), this.#takeWaiting()]);
+    const own = new TransportStream(this.#transport, wheel, idle, first);
     this.#stream = own;
     own.isClient = true;
     own.closed = (error) => {
@@ -243,10 +247,18 @@ export class SocksConnection implements TransportOwner, TimerOwner, Tunnel, Logi
     this.#server.report(error, this.#where());
     if (reply !== 0) this.#transport.text(replyText(reply));
     this.#state = LINGERING;
+    this.#waiting = [];
     this.#early = 0;
     this.#transport.end();
     this.#transport.resume();
     this.#waitFor(lingerMs);
+  }
+
+  #takeWaiting(): Buffer {
+    const waiting = Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#early = 0;
+    return waiting;
   }
 
   #waitFor(ms: number): void {
