@@ -328,3 +328,40 @@ test("sluice check asks no authority, and tells what is wrong with its place", a
   assert.equal(scene.server.seen.length, 0);
   assert.equal(existsSync(join(scene.home.path, "acme")), false);
 });
+
+test("sockets of byte streams get certificates too, and sockets with the same names share one", async (t) => {
+  const scene = await Scene.open(t);
+  const { server } = scene;
+  const inner = await unused();
+  const acme = `tls: { acme: { domains: [shop.test], directory: "${server.directory}", trust: [${server.trust}], storage: ${scene.home.at("acme")} } }`;
+  const config = `
+sockets:
+  bytes: { address: "127.0.0.1:${server.tlsPort}", service: relay, tcp: {}, ${acme} }
+  public: { address: "127.0.0.1:0", service: hello, ${acme} }
+  inner: { address: "127.0.0.1:${inner}", service: hello, http: { style: proxy } }
+services:
+  relay: { external: { address: "127.0.0.1:${inner}", tcp: {} } }
+  hello: { router: [{ respond: { status: 200, body: "hello {host}" } }] }
+`;
+  const sluice = await startSluice(t, config, { files });
+  await sluice.sees(/acme\.certificate_issued/);
+  assert.match(sluice.stderr, /"challenge":"tls-alpn-01"/, "no socket answers http-01");
+  assert.equal(server.orders, 1);
+  const publicPort = new URL(await sluice.listening("public")).port;
+  for (const port of [server.tlsPort, publicPort]) {
+    const args = [
+      "s_client",
+      "-connect",
+      `127.0.0.1:${port}`,
+      "-servername",
+      "shop.test",
+      "-CAfile",
+      server.ca.path,
+    ];
+    const { stdout } = spawnSync("openssl", [...args, "-verify_hostname", "shop.test"], {
+      input: "",
+      encoding: "utf8",
+    });
+    assert.match(stdout, /Verify return code: 0/);
+  }
+});
