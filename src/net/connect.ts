@@ -64,6 +64,20 @@ export function openTransport(
     if (preamble !== null) transport.socket.write(preamble);
     return transport;
   }
+  return Transport.wrap(owner, openSecure(where, secure, preamble), "secureConnect");
+}
+
+/** The same as a socket, which nobody reads yet. It stands with `connect`, with TLS at `secureConnect`. */
+export function openSocket(address: Address, secure: ConnectTls | null): net.Socket {
+  const where = connectOptions(address);
+  return secure === null ? createConnection(where) : openSecure(where, secure, null);
+}
+
+function openSecure(
+  where: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
+  secure: ConnectTls,
+  preamble: Buffer | null,
+): tls.TLSSocket {
   const { checkServerIdentity, connect } = loadTls();
   const memory = memoryOf(secure);
   const options: tls.ConnectionOptions = {
@@ -81,7 +95,7 @@ export function openTransport(
   socket.on("session", (session) => {
     memory.session = session;
   });
-  return Transport.wrap(owner, socket, "secureConnect");
+  return socket;
 }
 
 /** A connection that begins with these bytes, for TLS to go on with. */

@@ -79,6 +79,8 @@ describe("a config", () => {
             resolve: { servers: [], minTtl: 1_000, maxTtl: 300_000, refresh: 30_000 },
             http: {
               style: "host",
+              version: 1,
+              pingInterval: 0,
               forwarded: "x-forwarded",
               injectRequestHeaders: {},
               injectResponseHeaders: {},

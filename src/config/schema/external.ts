@@ -66,6 +66,21 @@ export const external = z
             "full URL.",
           examples: ["host", "proxy"],
         }),
+        version: z
+          .literal([1, 2], { error: "expected 1 or 2" })
+          .default(1)
+          .meta({
+            description:
+              "The major version of HTTP. `2` is asked for by ALPN with `tls`, and otherwise spoken with prior knowledge (h2c): " +
+              "many requests share a connection, and trailers go both ways, as gRPC needs. There is no way back to `1`.",
+            examples: [2],
+          }),
+        pingInterval: duration.prefault(0).meta({
+          description:
+            "The pause between two PING that ask an HTTP/2 server whether it is still there, while requests are under way. A " +
+            "server that has not answered one when the next is due has lost the connection. 0 sends none.",
+          examples: ["30s"],
+        }),
         forwardedProtoHeader: headerName.optional().meta({
           description:
             "The header that tells the server `http` or `https`, from the scheme of the request's URL.",

@@ -26,6 +26,8 @@ interface Carrier {
 export class StreamBody implements BodySource {
   length: number;
   received = 0;
+  /** The stream was closed before its END_STREAM: what has come is not all. */
+  isCut = false;
   /** Of the message, when they have come. */
   trailers: HeaderBlock | null = null;
   /** All of it has come, and was handed on. */
@@ -37,11 +39,14 @@ export class StreamBody implements BodySource {
   #listening = false;
   #holding = false;
   #over = false;
+  #isLast = false;
   #failed: ProxyError | null = null;
 
   constructor(stream: Http2Stream, length: number) {
     this.#stream = stream;
     this.length = length;
+    (stream as Carrier).sluiceBody = this;
+    stream.push = pushWatched;
   }
 
   /** Somebody takes it, and waits for more. */
@@ -99,7 +104,6 @@ export class StreamBody implements BodySource {
   #listen(): void {
     if (this.#listening) return;
     this.#listening = true;
-    (this.#stream as Carrier).sluiceBody = this;
     this.#stream.on("end", onEnd);
     this.#stream.on("data", onData);
   }
@@ -115,6 +119,13 @@ export class StreamBody implements BodySource {
     if (!this.#holding || this.#over) return;
     this.#stream.pause();
     this.owner?.onBodyBytes(this.received, false);
+  }
+
+  /** The last byte is read, or none follows. */
+  onLast(isClosed: boolean): void {
+    if (this.#isLast) return;
+    this.#isLast = true;
+    this.isCut = isClosed;
   }
 
   onEnd(): void {
@@ -133,6 +144,16 @@ export class StreamBody implements BodySource {
     this.#sink = null;
     sink?.end(this.trailers);
   }
+}
+
+/**
+ * node:http2 ends the reading side of a stream in the same way for END_STREAM and for a reset without an error. Only at the
+ * moment of the end can the two be told apart: a stream that is reset is closed by then.
+ */
+function pushWatched(this: Http2Stream, chunk: unknown, encoding?: BufferEncoding): boolean {
+  const body = (this as Carrier).sluiceBody;
+  if (chunk === null && body !== undefined) body.onLast(this.closed);
+  return (Object.getPrototypeOf(this) as Http2Stream).push.call(this, chunk, encoding);
 }
 
 // One function for all streams: a closure for each would be made for every request.

@@ -4,7 +4,7 @@ import type { TimerOwner } from "../../net/timer-wheel.ts";
 import { type BodySink, type BodySource, BytesBody } from "../body.ts";
 import { type ByteStream, type ClientFacts, Exchange } from "../exchange.ts";
 import type { HeaderBlock } from "../header-block.ts";
-import { CANCEL, INTERNAL_ERROR, NO_ERROR } from "../http2/codes.ts";
+import { CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR } from "../http2/codes.ts";
 import { addFields, noFields, type OutgoingFields, readTrailers } from "../http2/fields.ts";
 import type { Http2Request } from "../http2/request-reader.ts";
 import { StreamBody, type StreamBodyOwner } from "../http2/stream-body.ts";
@@ -287,12 +287,7 @@ export class Http2Exchange
   onBodyEnd(): ProxyError | null {
     const body = this.requestBody;
     if (this.#state < ENDING) this.#clock.awaitFor(0);
-    // A reset without an error looks like an end once our side has ended: whether all has come, only a length can say.
-    const isCut =
-      this.#stream.rstCode !== NO_ERROR ||
-      (body !== null && body.length >= 0
-        ? body.received !== body.length
-        : this.#state >= ENDING && this.#stream.closed);
+    const isCut = body === null || body.isCut || this.#stream.rstCode !== NO_ERROR;
     return isCut ? clientGone() : null;
   }
 
@@ -440,7 +435,7 @@ export class Http2Exchange
   #breakOff(error: ProxyError): void {
     this.#connection.server.report(error, this.request.target);
     this.#finish();
-    this.#stream.close(error.source === "downstream" ? CANCEL : INTERNAL_ERROR);
+    this.#stream.close(resetCode(error));
     this.requestBody?.fail(error);
   }
 
@@ -512,6 +507,13 @@ export class Http2Exchange
     }
     this.#connection.streamReset();
   }
+}
+
+/** What the client is told of a response that broke off; a server's own word where it means the same here. */
+function resetCode(error: ProxyError): number {
+  const told = error.details?.http2Code;
+  if (told === CANCEL || told === ENHANCE_YOUR_CALM) return told;
+  return error.source === "downstream" ? CANCEL : INTERNAL_ERROR;
 }
 
 function onAborted(this: ServerHttp2Stream): void {

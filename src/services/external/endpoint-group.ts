@@ -211,7 +211,7 @@ export class EndpointGroup implements NameOwner {
       host: tls.certificateHost ?? (address.kind === "tcp" ? address.host : "localhost"),
       keypair: tls.keypair ?? null,
       minVersion: tls.minVersion,
-      alpn: config.tcp === undefined ? ["http/1.1"] : [],
+      alpn: config.tcp !== undefined ? [] : config.http.version === 2 ? ["h2"] : ["http/1.1"],
     };
   }
 }

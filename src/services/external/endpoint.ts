@@ -6,6 +6,7 @@ import { Ejection, type EjectionOwner } from "./ejection.ts";
 import type { Failure } from "./failure-kind.ts";
 import { HealthCheck } from "./health-check.ts";
 import { Http1Pool } from "./http1/pool.ts";
+import { Http2Pool } from "./http2/pool.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What an entry of the config says of the endpoints behind it. */
@@ -66,7 +67,7 @@ export class Endpoint implements EjectionOwner {
 
   /** A client of its own, apart from that for requests. */
   makeClient(): EndpointClient {
-    return new Http1Pool(this);
+    return this.upstream.config.http.version === 2 ? new Http2Pool(this) : new Http1Pool(this);
   }
 
   /** Opens what is to be ready beforehand, and begins to check. Called once. */
