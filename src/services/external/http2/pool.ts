@@ -61,10 +61,7 @@ export class Http2Pool implements EndpointClient, TimerOwner {
     }
     const { upstream } = this.#endpoint;
     if (!upstream.mayWait) {
-      const { pending } = upstream.config.limits;
-      upstream.onOverload("pending");
-      const message = `cannot connect to ${this.#endpoint.where}: ${pending} requests wait already`;
-      attempt.onNoSession(new ProxyError("upstream_overloaded", message));
+      attempt.onNoSession(upstream.refuse("pending"));
       return;
     }
     const { connect } = upstream.config.timeouts;
