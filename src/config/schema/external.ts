@@ -1,16 +1,9 @@
 import { z } from "zod";
 import { address, duration, headerEdits, headerName, httpStyle, text } from "./common.ts";
+import { health } from "./health.ts";
 import { externalProxyProtocol } from "./proxy-protocol.ts";
 import { externalTls } from "./tls.ts";
-import {
-  balance,
-  health,
-  resolve,
-  retries,
-  sticky,
-  type UpstreamAddress,
-  upstreamAddress,
-} from "./upstream.ts";
+import { balance, resolve, retries, sticky, type UpstreamAddress, upstreamAddress } from "./upstream.ts";
 
 /** Milliseconds without a byte after which a server's connection is closed: with HTTP, and as a stream of bytes. */
 const idleMs = 60_000;

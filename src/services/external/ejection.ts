@@ -1,4 +1,4 @@
-import type { PassiveConfig } from "../../config/schema/upstream.ts";
+import type { PassiveConfig } from "../../config/schema/health.ts";
 import { type TimerOwner, type TimerWheel, WheelTimer } from "../../net/timer-wheel.ts";
 import { type Failure, FailureSet } from "./failure-kind.ts";
 

@@ -1,4 +1,4 @@
-import type { CheckConfig } from "../../config/schema/upstream.ts";
+import type { CheckConfig } from "../../config/schema/health.ts";
 import { ProxyError } from "../../errors/proxy-error.ts";
 import type { BodySource } from "../../http/body.ts";
 import type { ByteStream, ClientFacts } from "../../http/exchange.ts";
