@@ -61,9 +61,9 @@ export const values = [
   {
     name: "messages and the HTTP/1.1 engine do no I/O",
     severity: "error",
-    // authority asks node:net whether a text is an IPv6 address, which is arithmetic.
+    // authority asks node:net whether a text is an IPv6 address, which is arithmetic; module loads a package when it is needed.
     from: { path: "^src/(errors|http)/", pathNot: "^src/http/(server/|http1/authority)" },
-    to: { dependencyTypes: ["core"], pathNot: "^(buffer|crypto)$" },
+    to: { dependencyTypes: ["core"], pathNot: "^(buffer|crypto|module)$" },
   },
   {
     name: "isolated-vm is the business of isolates alone",
