@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { type TestContext, test } from "node:test";
+import { Authority } from "../support/authority.ts";
 import { Origin } from "../support/origin.ts";
 import { type RunningSluice, runSluice, startSluice } from "../support/sluice.ts";
 import { TemporaryDirectory } from "../support/temporary.ts";
@@ -73,6 +74,31 @@ test("proxyAuth lets through who has the right password, and consumes it", async
   );
   const log = proxy.stdout + proxy.stderr;
   assert.ok(!log.includes("sesame") && !log.includes("b3BlbiBzZXNhbWU"), "no password stands in the log");
+});
+
+test("the proxy itself may speak TLS, and asks for the password there as well", async (t) => {
+  const { url } = await origin(t);
+  const issued = new Authority("Proxy CA");
+  const { certificate, key } = issued.issue(["localhost"]);
+  const settings = `    ${auth}\n    tls: { certificates: [{ certificate: ./proxy.pem, key: ./proxy.key }] }`;
+  const proxy = await start(t, settings, { "proxy.pem": certificate, "proxy.key": key });
+  const ca = proxy.directory.write("ca.pem", issued.certificate);
+  const through = `https://localhost:${new URL(proxy.url).port}`;
+  const options = [
+    "-x",
+    through,
+    "--proxy-cacert",
+    ca,
+    "-o",
+    "/dev/null",
+    "-w",
+    "%{http_connect} %{http_code}",
+  ];
+  const ask = async (...args: string[]): Promise<string> => (await curl(...options, ...args, url)).stdout;
+  assert.equal(await ask("-p"), "407 000");
+  assert.equal(await ask("-p", "--proxy-user", "ada:open sesame"), "200 200");
+  assert.equal(await ask("--proxy-user", "ada:open sesame"), "000 200");
+  assert.equal(await ask("--proxy-user", "ada:wrong"), "000 407");
 });
 
 test("users of a file are checked by their hash", async (t) => {

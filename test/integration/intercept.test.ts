@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync, statSync } from "node:fs";
+import http2 from "node:http2";
 import net from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -22,7 +23,12 @@ interface Opened {
 }
 
 /** A proxy that opens tunnels, by default all of them. */
-async function start(t: TestContext, intercept = 'hosts: ["*"]', more = ""): Promise<Opened> {
+async function start(
+  t: TestContext,
+  intercept = 'hosts: ["*"]',
+  more = "",
+  files: Record<string, string> = {},
+): Promise<Opened> {
   const home = new TemporaryDirectory(t);
   const env = { SLUICE_DATA_DIR: join(home.path, "data") };
   const sluice = await startSluice(
@@ -46,6 +52,7 @@ services:
     {
       env,
       files: {
+        ...files,
         "origins.pem": origins.certificate,
         "watch.js": `export default {
           async fetch(request, env) {
@@ -225,6 +232,40 @@ test("a WebSocket goes through an intercepted tunnel", async (t) => {
   assert.equal(large.length, 200_000);
   client.close(1000);
   await once(client, "close");
+});
+
+test("a tunnel over HTTP/2 to the proxy is opened as well, once its user is known", async (t) => {
+  const site = await SecureSite.start(t, good, (request, response) => response.end(`for ${request.url}`));
+  const proxyCa = new Authority("Proxy CA");
+  const { certificate, key } = proxyCa.issue(["localhost"]);
+  const more = `    proxyAuth: { users: { ada: pencil } }
+    tls: { certificates: [{ certificate: ./proxy.pem, key: ./proxy.key }] }`;
+  const { sluice, ca } = await start(t, 'hosts: ["*"]', more, { "proxy.pem": certificate, "proxy.key": key });
+  const session = http2.connect(`https://localhost:${new URL(sluice.url).port}`, { ca: proxyCa.certificate });
+  t.after(() => session.destroy());
+  const authority = `localhost:${site.port}`;
+  const open = async (
+    headers: http2.OutgoingHttpHeaders,
+  ): Promise<[http2.ClientHttp2Stream, http2.IncomingHttpHeaders]> => {
+    const stream = session.request(
+      { ":method": "CONNECT", ":authority": authority, ...headers },
+      { endStream: false },
+    );
+    const [answer] = (await once(stream, "response")) as [http2.IncomingHttpHeaders];
+    return [stream, answer];
+  };
+  const [refused, challenge] = await open({});
+  assert.equal(challenge[":status"], 407);
+  assert.match(String(challenge["proxy-authenticate"]), /^Basic realm="proxy"/);
+  refused.destroy();
+  const login = `Basic ${Buffer.from("ada:pencil").toString("base64")}`;
+  const [stream, granted] = await open({ "proxy-authorization": login });
+  assert.equal(granted[":status"], 200);
+  const secure = tls.connect({ socket: stream, servername: "localhost", ca: readFileSync(ca) });
+  secure.write(`GET /inside HTTP/1.1\r\nHost: ${authority}\r\nConnection: close\r\n\r\n`);
+  let text = "";
+  for await (const chunk of secure) text += chunk;
+  assert.match(text, /\r\n\r\nfor \/inside$/);
 });
 
 test("what is no TLS is refused, or goes on unopened where the config says so", async (t) => {
