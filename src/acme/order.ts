@@ -72,6 +72,10 @@ export class Order {
     const names = nameSet(this.#settings);
     const identifiers = names.map((value) => ({ type: "dns", value }));
     const order = await client.createOrder({ identifiers });
+    // One for each name (RFC 8555 §7.1.3): an authority could else have us ask it for anything.
+    if (!Array.isArray(order.authorizations) || order.authorizations.length > names.length) {
+      throw new Error("the order has no authorizations, or too many");
+    }
     await this.#authorize(acme, client, order);
     const key = await this.#makeKey();
     const common = this.#settings.domains[0] ?? "";

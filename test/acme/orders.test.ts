@@ -340,3 +340,15 @@ test("a renewed certificate is shown also when it ends before the one that it re
   assert.ok(keeper.notAfter(socket) < before);
   assert.ok(acme.system.next > 1_000_000, "and it is not ordered again at once");
 });
+
+test("tokens that are no tokens, and authorizations for more than was ordered, fail the order", async (t) => {
+  const acme = await AcmeHarness.start(t);
+  await acme.keeper(t, acme.socket());
+  acme.server.token = "../../../etc/passwd";
+  assert.match((await acme.order()).message, /its token is not in base64url/);
+  acme.server.token = null;
+  acme.server.surplus = 1000;
+  assert.match((await acme.order()).message, /too many/);
+  acme.server.surplus = 0;
+  assert.equal((await acme.order()).event, "acme.certificate_issued");
+});

@@ -99,6 +99,10 @@ export class AcmeServer {
   issues: "right" | "other" | "short" = "right";
   /** Every so many signed requests the nonce is called bad; 0 is never. */
   badNonceEvery = 3;
+  /** In place of those that chance gives. */
+  token: string | null = null;
+  /** Authorizations that every order has beside those of its names. */
+  surplus = 0;
   offers: readonly Challenge["type"][] = ["http-01", "tls-alpn-01"];
   /** Requests by resource, in the order in which they came, bad nonces included. */
   readonly seen: Resource[] = [];
@@ -318,7 +322,7 @@ export class AcmeServer {
         challenges: this.offers.map((type) => ({
           url: at("challenge"),
           type,
-          token: randomBytes(24).toString("base64url"),
+          token: this.token ?? randomBytes(24).toString("base64url"),
           status: "pending",
         })),
       })),
@@ -339,7 +343,10 @@ export class AcmeServer {
     send(response, status, {
       status: ready ? "ready" : states.includes("invalid") ? "invalid" : order.state,
       identifiers: order.names.map((value) => ({ type: "dns", value })),
-      authorizations: order.authorizations.map(({ url }) => url),
+      authorizations: [
+        ...order.authorizations.map(({ url }) => url),
+        ...Array.from({ length: this.surplus }, (_, index) => `${order.url}/${index}`),
+      ],
       finalize: order.url.replace("/order/", "/finalize/"),
       ...(order.state === "valid" ? { certificate: order.url.replace("/order/", "/certificate/") } : {}),
     });
