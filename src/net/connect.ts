@@ -49,8 +49,10 @@ function memoryOf(secure: ConnectTls): TlsMemory {
 }
 
 /**
- * Begins to open a connection; the owner hears `onConnect` or `onClose`. When a name has several addresses, they are
- * tried in turn (RFC 8305, by Node's `autoSelectFamily`).
+ * Begins to open a connection; the owner hears `onConnect` or `onClose`. Over plain TCP, when a name has several
+ * addresses, they are tried in turn (RFC 8305, by Node's `autoSelectFamily`).
+ *
+ * @param preamble that goes before all else, TLS included
  */
 export function openTransport(
   owner: TransportOwner,
@@ -80,8 +82,11 @@ function openSecure(
 ): tls.TLSSocket {
   const { checkServerIdentity, connect } = loadTls();
   const memory = memoryOf(secure);
+  // TLS takes the handle that there is; of several addresses each would have its own.
+  const carrier = createConnection({ ...where, allowHalfOpen: true, autoSelectFamily: false });
+  if (preamble !== null) carrier.write(preamble);
   const options: tls.ConnectionOptions = {
-    ...where,
+    socket: carrier,
     secureContext: memory.context,
     // An IP address is no server name (RFC 6066 §3); the certificate is checked against `host` either way.
     servername: isIP(secure.host) === 0 ? secure.host : "",
@@ -90,19 +95,15 @@ function openSecure(
   };
   if (secure.alpn.length > 0) options.ALPNProtocols = [...secure.alpn];
   if (memory.session !== null) options.session = memory.session;
-  if (preamble !== null) options.socket = connectWith(preamble, where);
   const socket = connect(options);
+  // A TLS socket has no TCP handle that could be reset; what is below it has.
+  socket.resetAndDestroy = () => {
+    carrier.resetAndDestroy();
+    return socket;
+  };
   socket.on("session", (session) => {
     memory.session = session;
   });
-  return socket;
-}
-
-/** A connection that begins with these bytes, for TLS to go on with. */
-function connectWith(preamble: Buffer, where: net.TcpNetConnectOpts | net.IpcNetConnectOpts): net.Socket {
-  // TLS takes the handle that there is; of several addresses each would have its own.
-  const socket = createConnection({ ...where, autoSelectFamily: false } as net.NetConnectOpts);
-  socket.write(preamble);
   return socket;
 }
 

@@ -91,6 +91,8 @@ export class Transport {
     });
     socket.on("error", (error) => {
       this.#error = error;
+      // A TLS socket tells of an error after its handshake, an alert for one, and does not close by itself.
+      socket.destroy();
     });
     socket.on("close", () => this.owner.onClose(this.#error));
   }

@@ -249,6 +249,65 @@ test("TLS is ended on the client's side, begun on the server's, or both", async 
   for (const sluice of [ended, begun, both]) await nothingOpen(sluice);
 });
 
+test("over TLS on both sides directions end one by one, and a reset stays a reset", async (t) => {
+  const heard: string[] = [];
+  let resets = 0;
+  const port = await serve(
+    t,
+    (socket) => {
+      socket.on("error", () => {});
+      socket.once("close", (hadError) => {
+        if (hadError) resets++;
+      });
+      socket.once("data", (chunk) => {
+        if (String(chunk) === "end") {
+          socket.end("and on");
+          socket.on("data", (more) => heard.push(String(more)));
+        } else if (String(chunk) === "large") {
+          socket.on("end", () => socket.end("x".repeat(5_000_000)));
+        } else socket.write("hello");
+      });
+    },
+    { cert: own.certificate, key: own.key },
+  );
+  const sluice = await startSluice(
+    t,
+    config(
+      `{ external: { address: "127.0.0.1:${port}", tcp: {}, tls: { trust: [./ca.pem], certificateHost: db.example.com } } }`,
+      "tcp: {}\n    tls: { certificates: [{ certificate: ./own.pem, key: ./own.key }] }",
+    ),
+    { files },
+  );
+  const open = async (): Promise<{ raw: net.Socket; socket: tls.TLSSocket }> => {
+    const raw = dial(t, portOf(sluice));
+    const socket = tls.connect({ socket: raw, ca: authority.certificate, servername: "localhost" });
+    socket.on("error", () => {});
+    await once(socket, "secureConnect");
+    return { raw, socket };
+  };
+  const first = (await open()).socket;
+  first.write("end");
+  assert.equal(await all(first), "and on");
+  first.end("heard to the end");
+  await eventually("the server has heard all", () => heard.join("") === "heard to the end");
+  const second = (await open()).socket;
+  const got = all(second);
+  second.write("large");
+  await eventually("it is with the server", async () => {
+    const metrics = await readMetrics(join(sluice.directory.path, "admin.sock"));
+    return sumOf(metrics, "sluice_socket_connections") === 1;
+  });
+  second.end();
+  assert.equal((await got).length, 5_000_000);
+  const third = await open();
+  third.socket.write("reset");
+  await once(third.socket, "data");
+  third.raw.resetAndDestroy();
+  await eventually("the server's connection was reset", () => resets === 1);
+  await nothingOpen(sluice);
+  assert.doesNotMatch(sluice.stderr, /uncaught|ERR_INVALID_HANDLE/i);
+});
+
 test("with sni: the name in the ClientHello routes a connection whose TLS is not ended here", async (t) => {
   const say = (text: string) => (socket: net.Socket) => void socket.end(text);
   const secure = { cert: own.certificate, key: own.key };
