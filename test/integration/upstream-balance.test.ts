@@ -205,3 +205,17 @@ test("an address may speak TLS otherwise than the others", async (t) => {
   });
   assert.deepEqual(tally(await answers(proxy, 4)), { a: 2, s: 2 });
 });
+
+test("without retries, an endpoint that cannot be connected to is not asked twice", async (t) => {
+  const [origin] = await namedOrigins(t, 1);
+  const gone = `127.0.0.1:${await unused()}`;
+  const proxy = await TestProxy.start(t, {
+    external: {
+      addresses: [gone, { address: origin?.address ?? "", weight: 0 }],
+      health: { passive: false },
+    },
+  });
+  assert.equal((await ask(proxy)).status, 502);
+  assert.equal(proxy.upstreamMetric("endpoint_requests_total", `endpoint="${gone}"`), 1);
+  assert.equal(proxy.upstreamMetric("retries_total", 'kind="connect"'), 0);
+});

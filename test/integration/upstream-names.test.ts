@@ -5,6 +5,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { DnsServer } from "../support/dns-server.ts";
+import { FaultOrigin } from "../support/fault-origin.ts";
+import { eventually } from "../support/shard.ts";
 import { TestProxy, until } from "./http-harness.ts";
 import { answers, ask, tally } from "./upstream-harness.ts";
 
@@ -50,9 +52,10 @@ test("a name is asked for again at its TTL: what it no longer leads to gets noth
   await until(() => proxy.context.lines.filter(({ event }) => event === "upstream.endpoints").length === 2);
   const { fields } = proxy.context.lines.findLast(({ event }) => event === "upstream.endpoints") ?? {};
   assert.deepEqual([fields?.added, fields?.gone], [`127.0.0.3:${port}`, `127.0.0.2:${port}`]);
-  await until(() => proxy.upstreamConnections().open === 0);
-  const open = await new Promise((resolve) => servers[0]?.getConnections((_error, count) => resolve(count)));
-  assert.equal(open, 0);
+  await eventually("the connection to the first machine is closed", async () => {
+    const count = await new Promise((resolve) => servers[0]?.getConnections((_error, open) => resolve(open)));
+    return count === 0;
+  });
   assert.equal(await answers(proxy, 2), "33");
   assert.equal(proxy.upstreamMetric("endpoint_requests_total", 'endpoint="gone"'), 2);
 });
@@ -117,4 +120,37 @@ test("localhost is one machine, however many addresses it has", async (t) => {
   const proxy = await TestProxy.start(t, { external: { address: `localhost:${port}` } });
   assert.equal(await answers(proxy, 2), "11");
   assert.equal(proxy.upstreamMetric("endpoint_requests_total", `endpoint="localhost:${port}"`), 2);
+});
+
+test("of two names the one that is known serves, however long the other takes", async (t) => {
+  const dns = await DnsServer.start(t);
+  dns.names.set("app.test", { a: ["127.0.0.2"] });
+  const { port } = await machines(t, "127.0.0.2");
+  const proxy = await TestProxy.start(t, {
+    external: { addresses: [`gone.test:${port}`, `app.test:${port}`], resolve: { servers: [dns.address] } },
+  });
+  assert.equal(await answers(proxy, 3), "222");
+});
+
+test("requests go on at an endpoint that its name has left, those that wait for a connection too", async (t) => {
+  const dns = await DnsServer.start(t);
+  dns.names.set("app.test", { a: ["127.0.0.2"], ttl: 0 });
+  const origin = await FaultOrigin.start(t, { wait: () => {} }, "127.0.0.2");
+  const proxy = await TestProxy.start(t, {
+    external: {
+      address: `app.test:${origin.port}`,
+      resolve: { servers: [dns.address], minTtl: "50ms" },
+      limits: { connections: 1 },
+    },
+  });
+  const both = [ask(proxy, { path: "/wait" }), ask(proxy, { path: "/wait" })];
+  await origin.request("/wait");
+  await until(() => proxy.upstreamMetric("pending") === 1);
+  dns.names.set("app.test", { a: ["127.0.0.3"], ttl: 0 });
+  await until(() => proxy.upstreamMetric("endpoint_requests_total", 'endpoint="gone"') === 2);
+  for (const nth of [0, 1]) {
+    (await origin.request("/wait", nth)).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  }
+  for (const { body } of await Promise.all(both)) assert.equal(body, "ok");
+  await until(() => origin.connections === 0);
 });

@@ -90,6 +90,7 @@ export type Fault = (request: FaultRequest) => void | Promise<void>;
  */
 export class FaultOrigin {
   readonly address: string;
+  readonly port: number;
   /** Requests so far, by their whole path. */
   readonly requests: Map<string, FaultRequest[]> = new Map();
   readonly #server: net.Server;
@@ -97,13 +98,19 @@ export class FaultOrigin {
 
   private constructor(server: net.Server, faults: Readonly<Record<string, Fault>>) {
     this.#server = server;
-    this.address = `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+    const { address, port } = server.address() as net.AddressInfo;
+    this.port = port;
+    this.address = `${address}:${port}`;
     server.on("connection", (socket) => this.#serve(socket, faults));
   }
 
-  static async start(test: TestContext, faults: Readonly<Record<string, Fault>>): Promise<FaultOrigin> {
+  static async start(
+    test: TestContext,
+    faults: Readonly<Record<string, Fault>>,
+    host = "127.0.0.1",
+  ): Promise<FaultOrigin> {
     const server = net.createServer({ allowHalfOpen: true, noDelay: true });
-    server.listen(0, "127.0.0.1");
+    server.listen(0, host);
     await once(server, "listening");
     const origin = new FaultOrigin(server, faults);
     test.after(() => {

@@ -99,7 +99,9 @@ export class EndpointGroup implements NameOwner {
     const rest = candidates.filter((each) => !tried.includes(each));
     if (rest.length > 0) return this.#balancer.choose(rest, asker);
     // Backups may help where those that are held for well have failed.
-    const others = this.#endpoints.filter((each) => each.available && !tried.includes(each));
+    const others = this.#endpoints.filter(
+      (each) => each.available && each.weight > 0 && !tried.includes(each),
+    );
     return this.#balancer.choose(others.length > 0 ? others : candidates, asker);
   }
 

@@ -78,12 +78,15 @@ export class UpstreamExchange implements ExchangeHandler, AttemptOwner, ClockOwn
   /** There are endpoints, or it is known that there are none. */
   onEndpoints(): void {
     if (this.#done) return;
-    if (this.#clock !== null) this.#clock.wake = Number.POSITIVE_INFINITY;
     const { group } = this.#upstream;
     const endpoint = group.choose(this, this.#tried);
-    // Of several names one may be known before the others.
-    if (endpoint !== null) this.#try(endpoint, false);
-    else if (group.settled || !group.wait(this)) this.#giveUp(group.missing());
+    if (endpoint !== null) {
+      if (this.#clock !== null) this.#clock.wake = Number.POSITIVE_INFINITY;
+      this.#try(endpoint, false);
+    } else if (group.settled || !group.wait(this)) {
+      // Of several names one may be known to lead nowhere before the others.
+      this.#giveUp(group.missing());
+    }
   }
 
   // --- what the attempt tells
@@ -102,8 +105,9 @@ export class UpstreamExchange implements ExchangeHandler, AttemptOwner, ClockOwn
     if (upstream.retry !== null) {
       if (upstream.retry.on.hasStatus(head.status) && this.#mayRetry("status", "answered")) {
         this.#attempt = null;
-        body?.cancel(new ProxyError("upstream_reset", "cannot take the response: the request is sent again"));
-        this.#retry("status", endpoint);
+        const error = new ProxyError("upstream_reset", "cannot take the response: the request is sent again");
+        body?.cancel(error);
+        this.#retry("status", endpoint, error);
         return;
       }
       this.#replay?.settle();
@@ -140,7 +144,7 @@ export class UpstreamExchange implements ExchangeHandler, AttemptOwner, ClockOwn
     if (failure !== null) {
       endpoint.failed(failure);
       if (this.#upstream.retry !== null && this.#mayRetry(failure, progress)) {
-        this.#retry(failure, endpoint);
+        this.#retry(failure, endpoint, error);
         return;
       }
     }
@@ -232,37 +236,31 @@ export class UpstreamExchange implements ExchangeHandler, AttemptOwner, ClockOwn
     if (kind !== "status" && !retry.on.has(kind)) return false;
     if (progress !== "unprocessed" && !isIdempotent(this.request.method)) return false;
     if (this.#replay !== null && !this.#replay.replayable) return false;
-    if (retry.backoffMs === null && !this.#hasOther()) return false;
     if (this.#retries > 0 || retry.begin(traffic)) return true;
     this.#upstream.onRetryDenied();
     return false;
   }
 
-  /** There is an endpoint that has not failed it. */
-  #hasOther(): boolean {
-    const { endpoints } = this.#upstream.group;
-    return endpoints.some((each) => each !== this.#endpoint && this.#tried?.includes(each) !== true);
-  }
-
-  #retry(failure: Failure, failed: Endpoint): void {
+  /** @param error what the client gets if there is no other endpoint, and this one is not to be asked again */
+  #retry(failure: Failure, failed: Endpoint, error: ProxyError): void {
     const upstream = this.#upstream;
     const { group, retry, wheel } = upstream;
     this.#retries++;
     failed.end();
     this.#endpoint = null;
-    upstream.onRetry(failure);
-    this.#exchange.noteAttempts(this.#retries + 1);
     if (this.#clock !== null) this.#clock.try = Number.POSITIVE_INFINITY;
     if (this.#tried === null) this.#tried = [failed];
     else this.#tried.push(failed);
     const next = group.only ?? group.choose(this, this.#tried);
-    if (next === null) {
-      this.#giveUp(group.missing());
-    } else if (!this.#tried.includes(next)) {
-      this.#try(next, false);
-    } else {
-      this.#time.wake = wheel.now() + (retry?.delay(this.#retries, Math.random()) ?? 0);
+    const isAgain = next !== null && this.#tried.includes(next);
+    if (retry === null || next === null || (isAgain && retry.backoffMs === null)) {
+      this.#giveUp(error);
+      return;
     }
+    upstream.onRetry(failure);
+    this.#exchange.noteAttempts(this.#retries + 1);
+    if (isAgain) this.#time.wake = wheel.now() + retry.delay(this.#retries, Math.random());
+    else this.#try(next, false);
   }
 
   get #time(): ExchangeClock {
