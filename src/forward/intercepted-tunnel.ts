@@ -1,6 +1,7 @@
 import type { TLSSocket } from "node:tls";
 import { ProxyError } from "../errors/proxy-error.ts";
 import type { ByteStream } from "../http/exchange.ts";
+import { validAuthority } from "../http/http1/authority.ts";
 import { parseIp } from "../net/cidr.ts";
 import { loadTls } from "../net/connect.ts";
 import { StreamDuplex } from "../net/secure-stream.ts";
@@ -84,7 +85,7 @@ export class InterceptedTunnel implements TimerOwner {
     const hello = this.#hello.read(bytes);
     if (hello === NEED_MORE) return bytes.length > maxClientHelloBytes ? "open" : "more";
     if (hello === MALFORMED || hello.serverName === "") return "open";
-    return owner.wants(hello.serverName, this.#tunnel.port) ? "open" : "pass";
+    return owner.excludes(hello.serverName, this.#tunnel.port) ? "pass" : "open";
   }
 
   /** The tunnel goes on unopened. */
@@ -133,6 +134,7 @@ export class InterceptedTunnel implements TimerOwner {
     if (name === this.#host) return "";
     // Two names for one connection are a way to show one to rules and the other to the site (domain fronting).
     if (parseIp(this.#host) === null) return `the handshake names another host, ${JSON.stringify(name)}`;
+    if (!validAuthority(name)) return "the handshake names no host";
     const { gate } = this.#owner;
     if (gate !== null && !gate.permitsTunnel(name, this.#tunnel.port)) {
       return `the socket's destinations do not allow ${JSON.stringify(name)}`;

@@ -13,8 +13,8 @@ import type { DestinationGate } from "./destination-gate.ts";
 import { InterceptedSite } from "./intercepted-site.ts";
 import { InterceptedTunnel } from "./intercepted-tunnel.ts";
 
-/** Leaves that are kept; each holds some 20 KiB. */
-const maxLeaves = 1000;
+/** Leaves that are kept; each holds some 40 KiB. */
+const maxLeaves = 500;
 
 /** Why an intercepted tunnel came to nothing; few words, since each becomes a time series. */
 export type InterceptFailure = "refused" | "name" | "timeout" | "closed" | "protocol" | "not_tls";
@@ -79,9 +79,12 @@ export class Interceptor implements Service {
 
   /** @param host without brackets */
   wants(host: string, port: number): boolean {
-    const { name } = splitAuthority(host.includes(":") ? `[${host}]` : host);
-    if (!this.#hosts.some((pattern) => pattern.matches(name, port))) return false;
-    return !this.#exclude.some((pattern) => pattern.matches(name, port));
+    return matches(this.#hosts, host, port) && !this.excludes(host, port);
+  }
+
+  /** @param host without brackets */
+  excludes(host: string, port: number): boolean {
+    return matches(this.#exclude, host, port);
   }
 
   at(): Service {
@@ -118,4 +121,9 @@ export class Interceptor implements Service {
       reason,
     });
   }
+}
+
+function matches(patterns: readonly HostPattern[], host: string, port: number): boolean {
+  const { name } = splitAuthority(host.includes(":") ? `[${host}]` : host);
+  return patterns.some((pattern) => pattern.matches(name, port));
 }
