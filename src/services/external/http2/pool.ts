@@ -95,8 +95,7 @@ export class Http2Pool implements EndpointClient, TimerOwner {
 
   /** A session takes no more streams. Idempotent. */
   retire(session: Http2Session): void {
-    const at = this.#sessions.indexOf(session);
-    if (at >= 0) this.#sessions.splice(at, 1);
+    this.#remove(session);
     this.#reopen();
   }
 
@@ -106,13 +105,14 @@ export class Http2Pool implements EndpointClient, TimerOwner {
    */
   forget(session: Http2Session, error: ProxyError | null): void {
     this.#open.delete(session);
-    const isLast = this.#sessions.every((each) => each === session || !each.isConnecting);
-    this.retire(session);
-    if (error === null || !isLast) return;
-    for (const attempt of [...this.#waiting.keys()]) {
-      this.leave(attempt);
-      attempt.onNoSession(error);
+    this.#remove(session);
+    if (error !== null && !this.#sessions.some((each) => each.isConnecting)) {
+      for (const attempt of [...this.#waiting.keys()]) {
+        this.leave(attempt);
+        attempt.onNoSession(error);
+      }
     }
+    this.#reopen();
   }
 
   close(): void {
@@ -137,6 +137,11 @@ export class Http2Pool implements EndpointClient, TimerOwner {
     this.#sessions.push(session);
     this.#open.add(session);
     session.open();
+  }
+
+  #remove(session: Http2Session): void {
+    const at = this.#sessions.indexOf(session);
+    if (at >= 0) this.#sessions.splice(at, 1);
   }
 
   /** Attempts may wait for what will not come any more. */
