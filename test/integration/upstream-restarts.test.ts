@@ -123,8 +123,17 @@ function startNode(t: TestContext): Promise<Peer> {
   return Peer.start(t, (port) => [process.execPath, "-e", script(port)]);
 }
 
+const edit = `export default {
+  fetch(request, { APP }) {
+    const headers = new Headers(request.headers);
+    headers.set("x-path", new URL(request.url).pathname);
+    return APP.fetch(new Request(request, { headers }));
+  },
+};
+`;
+
 test(
-  "nginx, HAProxy and Node.js are killed and restarted under load, and no idempotent request fails",
+  "nginx, HAProxy and Node.js are killed and restarted under load, and no idempotent request fails, through a Worker neither",
   {
     skip,
   },
@@ -135,7 +144,10 @@ test(
     const config = `
 sockets:
   public: { address: "127.0.0.1:0", service: app }
+  edited: { address: "127.0.0.1:0", service: edit }
 services:
+  edit:
+    worker: { main: ./edit.js, compatibilityDate: 2026-11-01, bindings: { APP: { service: app } } }
   app:
     external:
       addresses: ${JSON.stringify(peers.map(({ port }) => `127.0.0.1:${port}`))}
@@ -149,8 +161,9 @@ shards: 2
 log: { access: false }
 admin: { address: "unix:${admin}" }
 `;
-    const sluice = await startSluice(t, config);
-    const { url } = sluice;
+    const sluice = await startSluice(t, config, { files: { "edit.js": edit } });
+    const url = await sluice.listening("public");
+    const edited = await sluice.listening("edited");
     const shards = shardsOf(sluice);
     const descriptors = () => shards.flatMap(descriptorsOf).filter((kind) => kind === "socket").length;
     const before = descriptors();
@@ -169,7 +182,7 @@ admin: { address: "unix:${admin}" }
     })();
     const seconds = 5;
     const hammered = await run(h2load ?? "", ["--h1", "-c", "32", "-D", String(seconds), `${url}/`]);
-    const waved = await run(wrk ?? "", ["-c", "32", "-t", "1", "-d", `${seconds}s`, url]);
+    const waved = await run(wrk ?? "", ["-c", "32", "-t", "1", "-d", `${seconds}s`, edited]);
     isOver = true;
     await restarts;
 
