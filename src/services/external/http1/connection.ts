@@ -21,8 +21,8 @@ export class Http1Connection implements TransportOwner, TimerOwner, PumpOwner {
   readonly parser: ResponseParser;
   /** It has served an attempt before: if it closes now without a byte, the upstream had let it go. */
   reused = false;
-  /** It could be opened. */
-  stood = false;
+  /** When it could be used first, in milliseconds of the wheel's clock; Infinity as long as it could not. */
+  stoodAt = Number.POSITIVE_INFINITY;
   readonly #endpoint: Endpoint;
   readonly #upstream: Upstream;
   readonly #pool: Http1Pool;
@@ -131,7 +131,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, PumpOwner {
   onConnect(): void {
     if (this.#state !== CONNECTING) return;
     const attempt = this.#attempt;
-    this.stood = true;
+    this.stoodAt = this.#upstream.wheel.now();
     this.#state = BUSY;
     // One that was opened ahead waits for its first attempt.
     if (attempt === null) this.release();

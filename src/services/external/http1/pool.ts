@@ -41,7 +41,8 @@ export class Http1Pool implements EndpointClient, TimerOwner {
   }
 
   keepWarm(count: number): void {
-    this.#warm = new WarmConnections(this, this.#wheel, Math.min(count, this.#limits.connections));
+    const { connections, idleConnections } = this.#limits;
+    this.#warm = new WarmConnections(this, this.#wheel, Math.min(count, connections, idleConnections));
     this.#warm.fill();
   }
 

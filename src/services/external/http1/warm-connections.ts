@@ -6,6 +6,9 @@ import type { Http1Pool } from "./pool.ts";
 const firstMs = 250;
 const maxMs = 30_000;
 
+/** A connection that has stood for so long says that the server keeps them. */
+const soundMs = 1_000;
+
 /** Keeps so many connections of a pool open, whether requests need them or not. */
 export class WarmConnections implements TimerOwner {
   readonly #pool: Http1Pool;
@@ -28,10 +31,12 @@ export class WarmConnections implements TimerOwner {
   /** A connection of the pool is closed, or could not be opened. */
   lost(connection: Http1Connection): void {
     if (this.#closed || this.#pool.open >= this.#count) return;
-    this.#failures = connection.stood ? 0 : this.#failures + 1;
+    const now = this.#wheel.now();
+    // One that the server closes right away is as good as none.
+    this.#failures = now - connection.stoodAt >= soundMs ? 0 : this.#failures + 1;
     if (this.#timer.tick !== -1) return;
     const ms = Math.min(firstMs * 2 ** Math.min(this.#failures, 10), maxMs);
-    this.#wheel.arm(this.#timer, this.#wheel.now() + ms);
+    this.#wheel.arm(this.#timer, now + ms);
   }
 
   onTimer(): void {
