@@ -15,3 +15,24 @@ function endUnlessClosed(this: Http2Stream, done: Done): void {
   if (this.closed) done();
   else (Object.getPrototypeOf(this) as Http2Stream)._final.call(this, done);
 }
+
+interface Carrier {
+  sluiceEnded?: boolean;
+}
+
+/**
+ * The same for what comes on a stream that is a tunnel: a reset must not look like the end of the bytes, which the other
+ * end would take for all there was.
+ */
+export function guardRead(stream: Http2Stream): void {
+  stream.push = pushUnlessClosed;
+}
+
+function pushUnlessClosed(this: Http2Stream & Carrier, chunk: unknown, encoding?: BufferEncoding): boolean {
+  if (chunk === null && this.closed && this.sluiceEnded !== true) {
+    if (!this.destroyed) this.destroy();
+    return false;
+  }
+  if (chunk === null) this.sluiceEnded = true;
+  return (Object.getPrototypeOf(this) as Http2Stream).push.call(this, chunk, encoding);
+}

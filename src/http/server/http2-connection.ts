@@ -11,7 +11,7 @@ import { Violation } from "../http1/violation.ts";
 import { CONNECT_ERROR, ENHANCE_YOUR_CALM, PROTOCOL_ERROR } from "../http2/codes.ts";
 import { FloodGuard } from "../http2/flood-guard.ts";
 import { type Http2Request, readRequest } from "../http2/request-reader.ts";
-import { guardEnd } from "../http2/stream-end.ts";
+import { guardEnd, guardRead } from "../http2/stream-end.ts";
 import { errorBody } from "./error-answer.ts";
 import { recordMalformed } from "./exchange-record.ts";
 import type { HttpServer } from "./http-server.ts";
@@ -88,6 +88,7 @@ export class Http2Connection implements TimerOwner {
   openTunnel(carrier: Http2Stream, stream: ByteStream, ended: (written: number) => void): void {
     const { wheel } = this.server;
     const socket = carrier as unknown as Socket;
+    guardRead(carrier);
     // RFC 9113 §8.5: what a TCP reset says on a connection.
     socket.resetAndDestroy = () => {
       carrier.close(CONNECT_ERROR);

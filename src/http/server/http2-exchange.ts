@@ -119,7 +119,8 @@ export class Http2Exchange
     if (server.responseEdits.active) server.responseEdits.apply(head.headers);
     server.via?.response(head.headers);
     const bodiless = responseIsBodiless(this.request.method, head.status) || head.status === 205;
-    const none = bodiless || body === null;
+    // A body that is known to be empty needs no frame of its own; gRPC tells answers of headers alone by that.
+    const none = bodiless || body === null || body.length === 0;
     const length = none ? 0 : body.length;
     const announced = bodiless ? head.announcedLength : none ? -1 : length;
     const sendsTrailers = !none && (length < 0 || this.request.acceptsTrailers);

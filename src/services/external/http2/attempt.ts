@@ -13,6 +13,7 @@ import {
 } from "../../../http/http2/codes.ts";
 import { addFields, noFields, type OutgoingFields, readTrailers } from "../../../http/http2/fields.ts";
 import { StreamBody, type StreamBodyOwner } from "../../../http/http2/stream-body.ts";
+import { guardRead } from "../../../http/http2/stream-end.ts";
 import { StreamWriter, type StreamWriterOwner } from "../../../http/http2/stream-writer.ts";
 import { ResponseHead, responseIsBodiless } from "../../../http/message.ts";
 import { acceptKey } from "../../../http/websocket/handshake.ts";
@@ -346,6 +347,7 @@ export class Http2Attempt implements Attempt, BodySink, StreamBodyOwner, StreamW
     const opened = new ResponseHead(101, head.headers);
     opened.headers.set("Sec-WebSocket-Accept", acceptKey(key));
     const socket = stream as unknown as Socket;
+    guardRead(stream);
     socket.resetAndDestroy = () => {
       stream.close(CONNECT_ERROR);
       return socket;

@@ -69,7 +69,9 @@ export class Http2Session implements TimerOwner {
     socket.on("error", (error) => {
       broken = error;
     });
-    socket.once("close", () => this.#lost(connectError(broken, this.#endpoint.where)));
+    socket.once("close", () => {
+      if (this.#session === null || broken !== null) this.#lost(connectError(broken, this.#endpoint.where));
+    });
     socket.once(tls === null ? "connect" : "secureConnect", () => this.#connected(socket));
   }
 
@@ -177,12 +179,11 @@ export class Http2Session implements TimerOwner {
     };
     const session = process.getBuiltinModule("node:http2").connect("http://localhost", options);
     this.#session = session;
-    this.#state = OPEN;
-    upstream.wheel.cancel(this.#timer);
     session.setLocalWindowSize(connectionWindow);
     session.on("remoteSettings", ({ maxConcurrentStreams }) => {
       this.streamLimit = Math.max(1, maxConcurrentStreams ?? initialStreams);
       this.#control();
+      if (this.#state === CONNECTING) this.#stands();
       if (this.#state === OPEN) this.#pool.onRoom(this);
     });
     session.on("ping", () => this.#control());
@@ -191,11 +192,18 @@ export class Http2Session implements TimerOwner {
       this.#retire();
     });
     session.on("error", () => {});
-    session.on("close", () => this.#lost(null));
+    session.on("close", () => {
+      const message = `cannot speak HTTP/2 with ${where}: the server does not understand it`;
+      this.#lost(new ProxyError("upstream_malformed", message));
+    });
     // A server that ends its side answers nothing more.
     socket.on("end", () => session.destroy());
-    if (this.#active === 0) this.#armIdle();
-    this.#pool.onRoom(this);
+  }
+
+  /** The server's SETTINGS, which come first, have come (RFC 9113 §3.4). */
+  #stands(): void {
+    this.#state = OPEN;
+    this.#armIdle();
   }
 
   /** A server that does nothing but ask for acknowledgements costs more than it is worth. */
@@ -214,8 +222,8 @@ export class Http2Session implements TimerOwner {
     if (this.#active === 0) this.#linger();
   }
 
-  /** @param error why it does not stand; null when it did */
-  #lost(error: ProxyError | null): void {
+  /** @param error why it does not stand, if it never did */
+  #lost(error: ProxyError): void {
     if (this.#state === CLOSED) return;
     const wasConnecting = this.#state === CONNECTING;
     this.#state = CLOSED;
