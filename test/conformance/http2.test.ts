@@ -1,11 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  type OutgoingHttpHeaders,
-} from "node:http2";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import {
   block,
   DATA,
@@ -17,6 +11,7 @@ import {
   HEADERS,
   RST_STREAM,
 } from "../support/http2-frames.ts";
+import { answerOf, Http2Clients } from "./http2-clients.ts";
 import { ok, type Way, Ways } from "./ways.ts";
 
 // http-rules 1, 2, 6, 7 and 13 where HTTP/2 becomes HTTP/1.1: RFC 9113 §8, §10.3. What makes a request malformed stands in
@@ -26,64 +21,6 @@ const PROTOCOL_ERROR = 1;
 const PADDED = 8;
 
 type Fields = ReadonlyArray<readonly [name: string, value: string]>;
-
-interface Answer {
-  status: number;
-  fields: Record<string, unknown>;
-  trailers: Record<string, unknown>;
-  body: string;
-  /** Of the stream's end. */
-  code: number;
-}
-
-/** Requests by node:http2, on one connection a way. */
-class Clients {
-  readonly #sessions: Map<string, ClientHttp2Session> = new Map();
-  readonly #test: TestContext;
-
-  constructor(test: TestContext) {
-    this.#test = test;
-  }
-
-  open(way: Way, fields: OutgoingHttpHeaders, endStream = true): ClientHttp2Stream {
-    let session = this.#sessions.get(way.name);
-    if (session === undefined || session.closed) {
-      session = connect(way.url);
-      const opened = session;
-      this.#sessions.set(way.name, opened);
-      this.#test.after(() => opened.destroy());
-    }
-    return session.request({ ":authority": way.authority, ...fields }, { endStream });
-  }
-
-  ask(way: Way, fields: OutgoingHttpHeaders, body: string | null = null): Promise<Answer> {
-    const stream = this.open(way, fields, body === null);
-    if (body !== null) stream.end(body);
-    return answerOf(stream);
-  }
-}
-
-function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
-  const answer: Answer = { status: 0, fields: {}, trailers: {}, body: "", code: -1 };
-  stream.setEncoding("latin1");
-  stream.on("response", (fields) => {
-    answer.fields = fields;
-    answer.status = fields[":status"] ?? 0;
-  });
-  stream.on("trailers", (fields) => {
-    answer.trailers = fields;
-  });
-  stream.on("data", (text: string) => {
-    answer.body += text;
-  });
-  stream.on("error", () => {});
-  return new Promise((resolve) => {
-    stream.on("close", () => {
-      answer.code = stream.rstCode;
-      resolve(answer);
-    });
-  });
-}
 
 function headers(method: string, way: Way, path: string, more: Fields = []): Buffer {
   return block([
@@ -97,7 +34,7 @@ function headers(method: string, way: Way, path: string, more: Fields = []): Buf
 
 test("HTTP/2 to HTTP/1.1", { timeout: 120_000 }, async (t) => {
   const ways = await Ways.start(t);
-  const clients = new Clients(t);
+  const clients = new Http2Clients(t);
   const dial = (way: Way): Promise<FrameClient> => FrameClient.connect(t, Number(new URL(way.url).port));
 
   await t.test("6. Host is :authority, once and first (§8.3.1)", async () => {
@@ -321,13 +258,6 @@ test("HTTP/2 to HTTP/1.1", { timeout: 120_000 }, async (t) => {
         const place = `${path}/${way.name}`;
         const stream = clients.open(way, { ":method": "POST", ":path": place, te: "trailers" }, false);
         const answered = answerOf(stream);
-        const more: Fields = [
-          ["x-sum", "5"],
-          ["authorization", "x"],
-          ["content-length", "1"],
-          ["x-forwarded-for", "6.6.6.6"],
-        ];
-        void more;
         stream.on("wantTrailers", () =>
           stream.sendTrailers({ "x-sum": "5", authorization: "x", "x-forwarded-for": "6.6.6.6" }),
         );
@@ -424,7 +354,7 @@ test(
   { timeout: 60_000 },
   async (t) => {
     const ways = await Ways.start(t, "", "forwarded: both");
-    const clients = new Clients(t);
+    const clients = new Http2Clients(t);
     const path = ways.answering(ok);
     for (const name of ["external", "worker"]) {
       await clients.ask(ways.way(name), {
