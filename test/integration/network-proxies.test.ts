@@ -5,11 +5,17 @@ import https from "node:https";
 import net from "node:net";
 import { type TestContext, test } from "node:test";
 import { WebSocketServer } from "ws";
+import { network as networkSchema } from "../../src/config/schema/network.ts";
+import { ProxyError } from "../../src/errors/proxy-error.ts";
+import { NetworkService, networkDefaults } from "../../src/services/network/network.ts";
+import { Random } from "../fuzz/random.ts";
 import { Authority } from "../support/authority.ts";
 import { Origin } from "../support/origin.ts";
 import { type RunningSluice, runSluice, startSluice } from "../support/sluice.ts";
 import { TemporaryDirectory } from "../support/temporary.ts";
 import { curl, SecureSite } from "./forward-harness.ts";
+import { TestContextOfServices, until } from "./http-harness.ts";
+import { CollectedTunnel } from "./network-harness.ts";
 
 const origins = new Authority("Origins CA");
 const good = origins.issue(["localhost", "127.0.0.1", "site.test"]);
@@ -302,4 +308,58 @@ services:
   for (const line of [3, 4, 5, 6])
     assert.match(stderr, new RegExp(`proxy\\.yaml:${line}:\\d+: error: `), stderr);
   assert.doesNotMatch(stderr, /error: .*geheim/);
+});
+
+test("tunnels that are given up on their way through a proxy, and proxies that say nothing, leave nothing behind", async (t) => {
+  const random = new Random(11);
+  const sockets = new Set<net.Socket>();
+  // Says what it says late, in part, or never.
+  const slow = net.createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => sockets.delete(socket));
+    socket.once("data", (bytes: Buffer) => {
+      const kind = random.below(4);
+      const answer = bytes[0] === 5 ? "\x05\x00\x05\x00\x00\x01\0\0\0\0\0\0" : "HTTP/1.1 200 OK\r\n\r\n";
+      if (kind === 0) return;
+      if (kind === 1) socket.end(answer.slice(0, 5), "latin1");
+      else setTimeout(() => socket.write(answer, "latin1"), random.below(20));
+    });
+  });
+  slow.listen(0, "127.0.0.1");
+  await once(slow, "listening");
+  t.after(() => {
+    slow.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const { port } = slow.address() as net.AddressInfo;
+  const context = new TestContextOfServices();
+  for (const scheme of ["http", "socks5"]) {
+    const config = networkSchema.parse({ allow: ["local"], proxy: `${scheme}://127.0.0.1:${port}` });
+    const service = new NetworkService("net", config, context.forServices, {
+      ...networkDefaults,
+      connectMs: 150,
+    });
+    let stood = 0;
+    const one = async (): Promise<void> => {
+      const tunnel = new CollectedTunnel(random.below(2) === 0 ? "localhost" : "127.0.0.1", 443);
+      service.connect(tunnel);
+      const patience = random.below(30);
+      const gaveUp = new Promise<"left">((resolve) => setTimeout(() => resolve("left"), patience));
+      if ((await Promise.race([tunnel.done, gaveUp])) === "left" && random.below(2) === 0) {
+        tunnel.onAbort?.(new ProxyError("client_disconnected", "cannot open the tunnel: the client left"));
+        return;
+      }
+      await tunnel.done;
+      if (tunnel.stream === null) return;
+      stood++;
+      const gone = new ProxyError("client_disconnected", "cannot go on: the client left");
+      tunnel.stream.readable.cancel(gone);
+      tunnel.stream.writable.fail(gone);
+    };
+    for (let round = 0; round < 5; round++) await Promise.all(Array.from({ length: 40 }, one));
+    assert.ok(stood > 10, `${stood} tunnels stood`);
+    await until(() => service.connector.connections === 0 && context.wheel.size === 0);
+    service.close();
+  }
 });
