@@ -1,9 +1,9 @@
 import type { Lender } from "../http/body.ts";
 
-const size = 65_536;
+const size = 131_072;
 
 /** Buffers that wait to be used again; more than these are left to the garbage collector. */
-const spareCount = 64;
+const spareCount = 32;
 const spares: ReadBuffer[] = [];
 
 /**
