@@ -56,7 +56,8 @@ export class PreambleWriter {
   }
 
   #tlvs(client: ClientFacts): Buffer[] {
-    const { host = "", tls } = client;
+    const { tls } = client;
+    const host = hostOf(client.host ?? "");
     const tlvs: Buffer[] = [];
     if (this.#facts.includes("authority") && host !== "") {
       tlvs.push(tlv(authorityType, Buffer.from(host.slice(0, 255), "latin1")));
@@ -74,6 +75,12 @@ export class PreambleWriter {
     }
     return tlvs;
   }
+}
+
+/** An authority without its port. */
+function hostOf(authority: string): string {
+  const end = authority.lastIndexOf(":");
+  return end === -1 || authority.endsWith("]") ? authority : authority.slice(0, end);
 }
 
 function tlv(type: number, ...parts: readonly Buffer[]): Buffer {

@@ -22,6 +22,9 @@ export interface TcpContext {
   now(): number;
 }
 
+/** Before the kernel asks a silent client whether it is still there. */
+const keepAliveMs = 60_000;
+
 /** One socket of the config that takes byte streams: it hands each connection to the service as a tunnel. */
 export class TcpServer implements ConnectionServer {
   readonly name: string;
@@ -115,6 +118,8 @@ export class TcpServer implements ConnectionServer {
     peer: Peer | null,
     host: string,
   ): void {
+    // Without a limit, only the kernel finds out that the other end is gone without a word.
+    if (this.#config.timeouts.idle === 0) socket.setKeepAlive(true, keepAliveMs);
     const client = new ClientIdentity(socket, this.name, { tls, peer });
     client.httpVersion = "";
     client.host = host;

@@ -129,7 +129,7 @@ services:
     // Two requests over one connection of the client, and then another client: each is told as itself.
     const { stdout } = await run("curl", ["-sS", "--interface", "127.0.0.8", url, url]);
     assert.equal(stdout.split("127.0.0.8").length, 3);
-    assert.match(stdout, new RegExp(`127\\.0\\.0\\.1:${new URL(url).port}\\.`));
+    assert.match(stdout, / 127\.0\.0\.1\./);
     const other = await run("curl", ["-sS", "--interface", "127.0.0.9", url]);
     assert.match(other.stdout, /^127\.0\.0\.9 /);
   },

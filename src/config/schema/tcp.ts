@@ -41,7 +41,8 @@ export const socketTcp = z
         }),
         idle: duration.prefault("10m").meta({
           description:
-            "Without a byte in either direction; then the connection is closed. The service may have an idle time of its own.",
+            "Without a byte in either direction; then the connection is closed. The service may have an idle time of its own. " +
+            "With 0, clients that are gone without a word are found by TCP's keep-alive.",
           examples: ["1h", 0],
         }),
       })
