@@ -13,8 +13,10 @@ export class InterceptedFacts implements TlsFacts {
   readonly host: string;
   readonly port: number;
   readonly client: ClientFacts;
+  /** See `Exchange.user`. */
+  readonly user: string;
 
-  constructor(facts: TlsFacts, host: string, port: number, client: ClientFacts) {
+  constructor(facts: TlsFacts, host: string, { port, client, user }: Tunnel) {
     this.version = facts.version;
     this.cipher = facts.cipher;
     this.cf = facts.cf;
@@ -22,6 +24,7 @@ export class InterceptedFacts implements TlsFacts {
     this.host = host;
     this.port = port;
     this.client = client;
+    this.user = user ?? "";
   }
 }
 
@@ -43,6 +46,7 @@ export class InterceptedSite implements Service {
   handle(exchange: Exchange): void {
     const { tls } = exchange.client;
     const { authority } = exchange.request;
+    if (tls instanceof InterceptedFacts) exchange.user = tls.user;
     if (tls instanceof InterceptedFacts && isFor(authority, tls)) {
       this.#next.handle(exchange);
       return;

@@ -146,8 +146,8 @@ export class InterceptedTunnel implements TimerOwner {
   #secured(socket: TLSSocket): void {
     if (this.#settled) return;
     this.#settle();
-    const { client, port } = this.#tunnel;
-    const facts = new InterceptedFacts(tlsFacts(socket, false), this.#host, port, client);
+    const { client } = this.#tunnel;
+    const facts = new InterceptedFacts(tlsFacts(socket, false), this.#host, this.#tunnel);
     this.#owner.shaken(facts.version);
     // Node.js says so of the sockets of its servers alone, and HTTP/2 waits for it.
     (socket as unknown as { secureConnecting: boolean }).secureConnecting = false;

@@ -30,15 +30,25 @@ export class ProxyLogin implements Service {
     const given = readBasicCredentials(headers.get("proxy-authorization"));
     headers.delete("proxy-authorization");
     if (given === null) refuse(exchange, this.refusal());
-    else if (this.#users.knows(given)) this.next.handle(exchange);
-    else this.#users.verify(given, new PendingExchange(this, exchange));
+    else if (this.#users.knows(given)) this.handOn(exchange, given.user);
+    else this.#users.verify(given, new PendingExchange(this, exchange, given.user));
   }
 
   connect(tunnel: Tunnel): void {
     const given = readBasicCredentials(tunnel.authorization ?? null);
     if (given === null) tunnel.refuse(this.refusal());
-    else if (this.#users.knows(given)) this.next.connect(tunnel);
-    else this.#users.verify(given, new PendingTunnel(this, tunnel));
+    else if (this.#users.knows(given)) this.open(tunnel, given.user);
+    else this.#users.verify(given, new PendingTunnel(this, tunnel, given.user));
+  }
+
+  handOn(exchange: Exchange, user: string): void {
+    exchange.user = user;
+    this.next.handle(exchange);
+  }
+
+  open(tunnel: Tunnel, user: string): void {
+    tunnel.user = user;
+    this.next.connect(tunnel);
   }
 
   refusal(): ProxyError {
@@ -62,10 +72,12 @@ export class ProxyLogin implements Service {
 class PendingExchange implements ExchangeHandler, LoginWaiter {
   readonly #login: ProxyLogin;
   readonly #exchange: Exchange;
+  readonly #user: string;
   left = false;
 
-  constructor(login: ProxyLogin, exchange: Exchange) {
+  constructor(login: ProxyLogin, exchange: Exchange, user: string) {
     this.#login = login;
+    this.#user = user;
     this.#exchange = exchange;
     exchange.handler = this;
   }
@@ -77,7 +89,7 @@ class PendingExchange implements ExchangeHandler, LoginWaiter {
   onVerdict(isRight: boolean, problem: ProxyError | null): void {
     const exchange = this.#exchange;
     exchange.handler = null;
-    if (isRight) this.#login.next.handle(exchange);
+    if (isRight) this.#login.handOn(exchange, this.#user);
     else refuse(exchange, problem ?? this.#login.refusal());
   }
 }
@@ -86,10 +98,12 @@ class PendingExchange implements ExchangeHandler, LoginWaiter {
 class PendingTunnel implements LoginWaiter {
   readonly #login: ProxyLogin;
   readonly #tunnel: Tunnel;
+  readonly #user: string;
   left = false;
 
-  constructor(login: ProxyLogin, tunnel: Tunnel) {
+  constructor(login: ProxyLogin, tunnel: Tunnel, user: string) {
     this.#login = login;
+    this.#user = user;
     this.#tunnel = tunnel;
     tunnel.onAbort = () => {
       this.left = true;
@@ -99,7 +113,7 @@ class PendingTunnel implements LoginWaiter {
   onVerdict(isRight: boolean, problem: ProxyError | null): void {
     const tunnel = this.#tunnel;
     tunnel.onAbort = null;
-    if (isRight) this.#login.next.connect(tunnel);
+    if (isRight) this.#login.open(tunnel, this.#user);
     else tunnel.refuse(problem ?? this.#login.refusal());
   }
 }

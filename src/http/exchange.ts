@@ -76,6 +76,8 @@ export abstract class Exchange {
   aborted: ProxyError | null = null;
   /** How often the request was sent to an upstream, when it was more than once; 0 otherwise. */
   attempts = 0;
+  /** Who asks, as far as the socket has asked for a name and password; for the access log. */
+  user = "";
   #body: BodySource | null;
 
   static readonly maxDepth = 32;

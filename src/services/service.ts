@@ -20,6 +20,8 @@ export interface Tunnel {
   readonly depth: number;
   /** Proxy-Authorization of CONNECT; null or absent without it. */
   readonly authorization?: string | null;
+  /** As for an exchange; see `Exchange.user`. */
+  user?: string;
   /** Set by the service to hear that the client left before `accept` or `refuse`. */
   onAbort: ((error: ProxyError) => void) | null;
   /** The tunnel stands: bytes flow between the client and `stream` with backpressure and half-close. */

@@ -4,6 +4,7 @@ import net from "node:net";
 import { type TestContext, test } from "node:test";
 import { Authority } from "../support/authority.ts";
 import { Origin } from "../support/origin.ts";
+import { eventually } from "../support/shard.ts";
 import { type RunningSluice, runSluice, startSluice } from "../support/sluice.ts";
 import { TemporaryDirectory } from "../support/temporary.ts";
 import { curl } from "./forward-harness.ts";
@@ -72,6 +73,11 @@ test("proxyAuth lets through who has the right password, and consumes it", async
     stdout,
     /^HTTP\/1\.1 407 [\s\S]*\r\nProxy-Authenticate: Basic realm="Example", charset="UTF-8"\r\n/,
   );
+  await eventually(
+    "the users are in the access log",
+    () => proxy.stdout.match(/"user":"ada"/g)?.length === 3,
+  );
+  assert.ok(!proxy.stdout.includes('"user":"bob"'));
   const log = proxy.stdout + proxy.stderr;
   assert.ok(!log.includes("sesame") && !log.includes("b3BlbiBzZXNhbWU"), "no password stands in the log");
 });

@@ -266,6 +266,9 @@ test("a tunnel over HTTP/2 to the proxy is opened as well, once its user is know
   let text = "";
   for await (const chunk of secure) text += chunk;
   assert.match(text, /\r\n\r\nfor \/inside$/);
+  await eventually("who asked is in the access log", () =>
+    /"user":"ada".*"target":"\/inside"/.test(sluice.stdout),
+  );
 });
 
 test("what is no TLS is refused, or goes on unopened where the config says so", async (t) => {

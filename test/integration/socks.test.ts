@@ -101,6 +101,9 @@ test("proxyAuth asks for user and password", async (t) => {
   assert.equal(await status("--proxy-user", "ada:wrong"), 97);
   assert.equal(await status("--proxy-user", "eve:open sesame"), 97);
   assert.equal(await status(), 97);
+  await eventually("the users are in the access log", () =>
+    /"user":"ada"[\s\S]*"user":"bob"/.test(sluice.stdout),
+  );
   assert.ok(!`${sluice.stdout}${sluice.stderr}`.includes("sesame"));
 });
 

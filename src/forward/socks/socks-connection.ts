@@ -34,6 +34,7 @@ const lingerBytes = 65_536;
 export class SocksConnection implements TransportOwner, TimerOwner, Tunnel, LoginWaiter {
   host = "";
   port = 0;
+  user = "";
   readonly client: ClientFacts;
   readonly depth = 0;
   onAbort: ((error: ProxyError) => void) | null = null;
@@ -45,6 +46,8 @@ export class SocksConnection implements TransportOwner, TimerOwner, Tunnel, Logi
   readonly #timer: WheelTimer = new WheelTimer(this);
   readonly #started: number;
   #state: 0 | 1 | 2 | 3 | 4 | 5 = NEGOTIATING;
+  /** Who the client says that it is. */
+  #claimed = "";
   #peerEnded = false;
   #begun = false;
   /** What came before it can be used. */
@@ -153,6 +156,7 @@ export class SocksConnection implements TransportOwner, TimerOwner, Tunnel, Logi
       case "login":
         if (users === null) return;
         this.#state = CHECKING;
+        this.#claimed = message.user;
         users.verify({ user: message.user, password: message.password }, this);
         return;
       case "request":
@@ -176,6 +180,7 @@ export class SocksConnection implements TransportOwner, TimerOwner, Tunnel, Logi
       this.#violated(problem ?? new ProxyError("proxy_auth_required", text), 0);
       return;
     }
+    this.user = this.#claimed;
     this.#state = NEGOTIATING;
     this.#reader.expect("request");
     this.#reader.push(this.#takeWaiting());
@@ -290,6 +295,7 @@ export class SocksConnection implements TransportOwner, TimerOwner, Tunnel, Logi
         server.log.access({
           socket: server.name,
           client: this.client.address,
+          user: this.user === "" ? undefined : this.user,
           method: "CONNECT",
           host: this.#where(),
           version: "SOCKS/5",

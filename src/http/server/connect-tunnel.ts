@@ -21,6 +21,7 @@ interface ConnectExchange extends RecordedExchange {
   status: number;
   sent: number;
   error: ProxyError | null;
+  user: string;
 }
 
 /** A CONNECT on a proxy-style socket. The client's bytes wait until it is accepted. */
@@ -48,6 +49,14 @@ export class ConnectTunnel implements Tunnel {
 
   get authorization(): string | null {
     return this.#exchange.request.headers.get("proxy-authorization");
+  }
+
+  get user(): string {
+    return this.#exchange.user;
+  }
+
+  set user(name: string) {
+    this.#exchange.user = name;
   }
 
   accept(stream: ByteStream): void {

@@ -15,6 +15,8 @@ export interface RecordedExchange {
   readonly sent: number;
   /** How often a service has sent the request, if it tells. */
   readonly attempts: number;
+  /** Who asked, where the socket wants to know; empty otherwise. */
+  readonly user: string;
   /** Why there is no whole response, if so. */
   readonly error: ProxyError | null;
 }
@@ -36,6 +38,7 @@ export function recordExchange(server: HttpServer, exchange: RecordedExchange): 
     server.log.access({
       socket: server.name,
       client: client.address,
+      user: exchange.user === "" ? undefined : exchange.user,
       method: request.method,
       host: request.authority,
       target: request.target,
