@@ -2,7 +2,7 @@ import type { Report } from "./diagnostic.ts";
 import type { NamedService } from "./kinds.ts";
 import { checkPreambleSenders } from "./proxy-protocol.ts";
 import { placeOf } from "./source.ts";
-import { asText, child, type Entry, shown, textAt } from "./tree.ts";
+import { asText, child, type Entry, items, shown, textAt } from "./tree.ts";
 
 /** Checks what a socket's keys ask for together. */
 export function checkSocket(socket: Entry, services: readonly NamedService[], report: Report): void {
@@ -16,6 +16,13 @@ export function checkSocket(socket: Entry, services: readonly NamedService[], re
     report.error(http.keySpan, `cannot use http on socket "${socket.key}": it is one of byte streams`, [
       { message: "by this key", place: tcp.keySpan === null ? null : placeOf(tcp.keySpan) },
     ]);
+  }
+  const protocols = child(tcp.node, "protocols");
+  if (items(protocols).length > 0 && !node.entries.has("tls")) {
+    report.error(
+      protocols?.span ?? tcp.keySpan,
+      `cannot agree on protocols on socket "${socket.key}": that is a part of TLS, and it has no tls`,
+    );
   }
   const service = node.entries.get("service");
   const name = asText(service?.node) ?? textAt(service?.node, "name");

@@ -192,7 +192,9 @@ test("mutated ClientHellos are read as OpenSSL reads them, or refused, in whatev
     if (theirs === null) continue;
     agreed++;
     assert.equal(result.serverName, theirs.name.toLowerCase().replace(/\.$/, ""), bytes.toString("hex"));
-    if (theirs.protocols.length > 0) assert.deepEqual(result.protocols, theirs.protocols);
+    // Node.js reads them as ASCII, and drops the eighth bit.
+    const ascii = result.protocols.map((name) => Buffer.from(name, "latin1").toString("ascii"));
+    if (theirs.protocols.length > 0) assert.deepEqual(ascii, theirs.protocols);
   }
   openssl.close();
   assert.ok(agreed > 100 && refused > 1000, `${agreed} read alike, ${refused} refused`);

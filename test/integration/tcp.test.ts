@@ -523,6 +523,7 @@ test("what does not fit a tcp socket is a config error with its place", async (t
   b: { address: 127.0.0.1:0, service: internet, tcp: {} }
   c: { address: 127.0.0.1:0, service: internet, tcp: { sni: true }, http: {} }
   d: { address: 127.0.0.1:0, service: internet, tcp: { sni: true } }
+  e: { address: 127.0.0.1:0, service: internet, tcp: { sni: true, protocols: [x] } }
 services:
   files: { disk: { path: . } }
 `,
@@ -539,4 +540,5 @@ services:
   );
   assert.match(stderr, /proxy\.yaml:4:\d+: error: cannot use http on socket "c": it is one of byte streams/);
   assert.doesNotMatch(stderr, /:5:/);
+  assert.match(stderr, /proxy\.yaml:6:\d+: error: cannot agree on protocols on socket "e"/);
 });
