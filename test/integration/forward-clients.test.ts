@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { WebSocketServer } from "ws";
 import { Authority } from "../support/authority.ts";
 import { type RunningSluice, runSluice, startSluice } from "../support/sluice.ts";
 import { TemporaryDirectory } from "../support/temporary.ts";
@@ -14,6 +15,18 @@ import { type Ended, run, SecureSite } from "./forward-harness.ts";
 
 const origins = new Authority("Origins CA");
 const good = origins.issue(["localhost"]);
+
+const page = `<!doctype html>
+<link rel="stylesheet" href="/style.css"><img src="/wait">
+<script>
+  document.write("<p>written " + isSecureContext + "</p>");
+  const socket = new WebSocket("wss://" + location.host + "/chat");
+  socket.onopen = () => socket.send("hello");
+  socket.onmessage = ({ data }) => {
+    document.body.append(Object.assign(document.createElement("p"), { textContent: data }));
+    socket.send("seen");
+  };
+</script>`;
 
 /** Whether a program is there; those that are not leave their test out. */
 function has(program: string): boolean {
@@ -186,14 +199,24 @@ test(
   "Chromium loads a page through the intercepting proxy, with its CA trusted",
   { skip: !has("chromium") || !has("certutil") },
   async (t) => {
+    const waiting = new Set<ServerResponse>();
+    let isSeen = false;
     const site = await SecureSite.start(t, good, ({ url }, response) => {
       response.setHeader("content-type", url === "/" ? "text/html" : "text/css");
-      if (url === "/") {
-        response.end(
-          '<!doctype html><link rel="stylesheet" href="/style.css"><script>document.write("<p>written " + isSecureContext + "</p>")</script>',
-        );
-      } else response.end("p { background: rgb(0, 128, 0); height: 500px }");
+      // The page is not loaded before its WebSocket has said that it got an answer.
+      if (url === "/wait" && !isSeen) waiting.add(response);
+      else response.end(url === "/" ? page : "p { background: rgb(0, 128, 0); height: 500px }");
     });
+    const sockets = new WebSocketServer({ server: site.server });
+    sockets.on("connection", (socket) =>
+      socket.on("message", (data) => {
+        if (String(data) === "hello") socket.send("hello back");
+        else {
+          isSeen = true;
+          for (const response of waiting) response.end();
+        }
+      }),
+    );
     const forward = await start(t, 'intercept: { hosts: ["*"] }');
     // Chromium takes no password from the command line, so a proxy without one stands before it.
     const before = await startSluice(
@@ -235,6 +258,8 @@ services:
     assert.equal(installed.code, 0, installed.stderr);
     const trusted = await load("--dump-dom");
     assert.match(trusted.stdout, /<p>written true<\/p>/, trusted.stderr + forward.sluice.stdout);
+    assert.match(trusted.stdout, /<p>hello back<\/p>/, forward.sluice.stdout);
+    assert.match(forward.sluice.stdout, /"version":"HTTP\/2"/);
     const screenshot = join(home.path, "page.png");
     await load(`--screenshot=${screenshot}`, "--window-size=400,400");
     assert.equal(readFileSync(screenshot).toString("latin1", 1, 4), "PNG");
