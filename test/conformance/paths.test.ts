@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Origin } from "../support/origin.ts";
 import { RawHttp } from "../support/raw-http.ts";
 import { startSluice } from "../support/sluice.ts";
 import { ok, Ways } from "./ways.ts";
@@ -149,6 +150,58 @@ services:
               : outcome;
         assert.equal(await ask(path), expected, path);
       }
+    });
+  }
+});
+
+/** By `ambiguousPaths: canonical` a path has one reading, and the origin gets it; null is 400. */
+const canonical: ReadonlyArray<readonly [clause: string, path: string, seen: string | null]> = [
+  ["dot segments", "/public/../admin/./x", "/admin/x"],
+  ["escaped dot segments", "/public/%2e%2E/admin", "/admin"],
+  ["dot segments past the root", "/../../admin", "/admin"],
+  ["escaped letters", "/%61dmin", "/admin"],
+  ["merged slashes", "//admin///x/", "/admin/x/"],
+  ["backslashes", "/public\\..\\admin", "/admin"],
+  ["escaped slashes and backslashes", "/public%2f..%5cadmin", "/admin"],
+  ["a double escape, which stays one escape", "/%2561dmin", "/%2561dmin"],
+  ["escaped delimiters, which stay escaped", "/%61dmin/a%3fb%23c%25d", "/admin/a%3Fb%23c%25d"],
+  ["octets that have to be escaped", "/%61dmin/a%20b%c3%a9%0d%0aX:", "/admin/a%20b%C3%A9%0D%0AX:"],
+  ["readings that lead to one rule, byte for byte", "/public%3f/../x/%7E", "/public%3f/../x/%7E"],
+  ["a NUL", "/admin%00", null],
+  ["a broken escape", "/admin%zz", null],
+  ["dots that a parameter hides", "/public/..;/admin", null],
+  ["dots that an escaped parameter hides", "/public/..%3b/admin", null],
+  ["a parameter that hides a rule", "/admin;x", null],
+];
+
+test("9. canonical paths", { timeout: 120_000 }, async (t) => {
+  const origin = await Origin.start(t, (asked, response) =>
+    response.end(`${asked.headers["x-rule"]} ${asked.url}`),
+  );
+  const external = (rule: string): string =>
+    `{ external: { address: "${origin.address}", http: { injectRequestHeaders: { x-rule: ${rule} } } } }`;
+  const sluice = await startSluice(
+    t,
+    `sockets: { main: { address: "127.0.0.1:0", service: edge } }
+services:
+  edge:
+    router:
+      ambiguousPaths: canonical
+      rules: [{ path: /admin/*, service: admin }, { service: public }]
+  admin: ${external("admin")}
+  public: ${external("public")}
+`,
+  );
+  for (const [clause, path, seen] of canonical) {
+    await t.test(`${clause}: ${seen ?? 400}`, async () => {
+      const client = await RawHttp.open(t, sluice.url);
+      client.send(`GET ${path}?q=/../%2e HTTP/1.1\r\nHost: site\r\n\r\n`);
+      const answer = await client.answer();
+      client.socket.destroy();
+      assert.equal(answer?.status, seen === null ? 400 : 200, path);
+      if (seen === null) return;
+      const rule = /^\/admin(?:\/|$)/.test(seen) ? "admin" : "public";
+      assert.equal(answer?.body, `${rule} ${seen}?q=/../%2e`, path);
     });
   }
 });
