@@ -490,6 +490,37 @@ test("on a stop, connections go on until the drain timeout cuts them", async (t)
   assert.equal((await sluice.ended()).code, 0);
 });
 
+test("a reload lets streams go on, and new connections go where the new config says", async (t) => {
+  const name = (text: string) => (socket: net.Socket) => {
+    socket.on("data", (chunk) => socket.write(`${text} ${String(chunk)}`));
+    socket.on("end", () => socket.end());
+  };
+  const one = await serve(t, name("one"));
+  const two = await serve(t, name("two"));
+  const to = (port: number): string =>
+    `shards: 2\n${config(`{ external: { address: "127.0.0.1:${port}", tcp: {} } }`)}`;
+  const sluice = await startSluice(t, to(one));
+  const ask = async (socket: net.Socket, text: string): Promise<string> => {
+    socket.write(text);
+    const [chunk] = (await once(socket, "data")) as [Buffer];
+    return String(chunk);
+  };
+  const old = dial(t, portOf(sluice));
+  assert.equal(await ask(old, "a"), "one a");
+  sluice.directory.write("proxy.yaml", to(two));
+  sluice.signal("SIGHUP");
+  await eventually("new connections go elsewhere", async () => {
+    const fresh = dial(t, portOf(sluice));
+    const answer = await ask(fresh, "b");
+    fresh.destroy();
+    return answer === "two b";
+  });
+  assert.equal(await ask(old, "c"), "one c");
+  old.end();
+  await closed(old);
+  await nothingOpen(sluice);
+});
+
 test("ten thousand short connections leave nothing", async (t) => {
   const port = await serve(t, (socket) => void socket.end("x"));
   const sluice = await startSluice(
