@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { Origin } from "../support/origin.ts";
 import { RawOrigin, TestProxy, until } from "./http-harness.ts";
@@ -137,6 +140,42 @@ test("checks take endpoints out and bring them back, each at its threshold", asy
   assert.ok(
     proxy.upstreamMetric("endpoint_failures_total", `endpoint="${checked.address}",kind="check"`) >= 3,
   );
+});
+
+test("endpoints that speak HTTP/2 are checked over HTTP/2, each time on a connection of its own", async (t) => {
+  let checks = 0;
+  let sessions = 0;
+  let open = 0;
+  const server = createServer((request, response) => {
+    if (request.url === "/healthz") checks++;
+    response.end("b");
+  });
+  server.on("session", (session) => {
+    sessions++;
+    open++;
+    session.on("close", () => open--);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const silent = await RawOrigin.start(t);
+  const proxy = await TestProxy.start(t, {
+    external: {
+      addresses: [`127.0.0.1:${port}`, silent.address],
+      http: { version: 2 },
+      health: { check: { path: "/healthz", interval: "100ms", timeout: "150ms" } },
+    },
+  });
+  await until(() => checks >= 4 && statesOf(proxy).length === 1);
+  assert.equal(proxy.context.lines.at(-1)?.fields?.endpoint, silent.address);
+  assert.equal(
+    proxy.upstreamMetric("endpoint_failures_total", `endpoint="127.0.0.1:${port}",kind="check"`),
+    0,
+  );
+  assert.equal(await answers(proxy, 3), "bbb");
+  assert.ok(sessions >= 4);
+  await until(() => open === 1);
 });
 
 test("a check that hangs is a failed one", async (t) => {

@@ -80,17 +80,21 @@ export class Http2Pool implements EndpointClient, TimerOwner {
   leave(attempt: Http2Attempt): void {
     if (!this.#waiting.delete(attempt)) return;
     this.#endpoint.upstream.pending--;
-    if (this.#waiting.size === 0) this.#endpoint.upstream.wheel.cancel(this.#timer);
+    if (this.#waiting.size > 0) return;
+    this.#endpoint.upstream.wheel.cancel(this.#timer);
+    if (!this.#closed) return;
+    for (const session of [...this.#open]) if (session.isConnecting) session.close();
   }
 
   /** A session has room: it stands now, a stream of it has ended, or the server allows more. */
   onRoom(session: Http2Session): void {
     while (session.hasRoom) {
       const first = this.#waiting.keys().next().value;
-      if (first === undefined) return;
+      if (first === undefined) break;
       this.leave(first);
       session.begin(first);
     }
+    if (this.#closed && session.isIdle) session.close();
   }
 
   /** A session takes no more streams. Idempotent. */
@@ -117,7 +121,11 @@ export class Http2Pool implements EndpointClient, TimerOwner {
 
   close(): void {
     this.#closed = true;
-    for (const session of [...this.#open]) session.close();
+    for (const session of [...this.#open]) {
+      // Those that wait for it still get it, and it ends with the last of its streams: a GOAWAY would overtake a request
+      // that was handed over in this turn.
+      if (session.isIdle || (session.isConnecting && this.#waiting.size === 0)) session.close();
+    }
   }
 
   onTimer(now: number): void {
@@ -147,7 +155,7 @@ export class Http2Pool implements EndpointClient, TimerOwner {
   /** Attempts may wait for what will not come any more. */
   #reopen(): void {
     const { connections } = this.#endpoint.upstream.config.limits;
-    if (this.#waiting.size === 0 || this.#closed || this.#open.size >= connections) return;
+    if (this.#waiting.size === 0 || this.#open.size >= connections) return;
     if (!this.#sessions.some((session) => session.isConnecting || session.hasRoom)) this.#openSession();
   }
 }
