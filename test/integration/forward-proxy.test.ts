@@ -117,6 +117,11 @@ test("users of a file are checked by their hash", async (t) => {
   assert.equal(await status(proxy, "--proxy-user", "ada:pencil", url), "000 200");
   assert.equal(await status(proxy, "--proxy-user", "ada:pencil", "-p", url), "200 200");
   assert.equal(await status(proxy, "--proxy-user", "ada:pen", "-p", url), "407 000");
+  proxy.directory.write("users.txt", `bob:${hash}\n`);
+  await eventually("the new user may pass", async () => {
+    return (await status(proxy, "--proxy-user", "bob:pencil", url)) === "000 200";
+  });
+  assert.equal(await status(proxy, "--proxy-user", "ada:pencil", url), "000 407");
 });
 
 test("a client that leaves while its password is checked leaves nothing behind", async (t) => {
