@@ -113,6 +113,16 @@ export class Http2Exchange
       body?.cancel(this.aborted ?? new ProxyError("internal", "cannot respond: the exchange has its answer"));
       return;
     }
+    if (this.#key !== "" && head.status < 300) {
+      // To the client this would be the WebSocket that it has asked for, and the body its first bytes (RFC 8441 §5).
+      const declined = new ProxyError(
+        "upgrade_unsupported",
+        "cannot upgrade: the service did not take it up",
+      );
+      body?.cancel(declined);
+      this.fail(declined);
+      return;
+    }
     // The answer is made of the request's body, so the client is asked for it while a 1xx may still be sent.
     if (body !== null && body === this.requestBody) this.#sendContinue();
     const { server } = this.#connection;
