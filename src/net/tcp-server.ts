@@ -13,7 +13,7 @@ import type { ConnectionServer } from "./connection-server.ts";
 import type { Peer } from "./peer.ts";
 import { TransportStream } from "./stream.ts";
 import { TcpConnection } from "./tcp-connection.ts";
-import { TimerWheel } from "./timer-wheel.ts";
+import { type TimerOwner, TimerWheel, WheelTimer } from "./timer-wheel.ts";
 
 /** What a server needs of its shard; a part of `ServiceContext`. */
 export interface TcpContext {
@@ -26,7 +26,7 @@ export interface TcpContext {
 const keepAliveMs = 60_000;
 
 /** One socket of the config that takes byte streams: it hands each connection to the service as a tunnel. */
-export class TcpServer implements ConnectionServer {
+export class TcpServer implements ConnectionServer, TimerOwner {
   readonly name: string;
   readonly protocols: readonly string[];
   readonly service: Service;
@@ -38,6 +38,8 @@ export class TcpServer implements ConnectionServer {
   readonly #receivedKey: string;
   readonly #sentKey: string;
   readonly #connections: Set<TcpConnection> = new Set();
+  readonly #timer: WheelTimer = new WheelTimer(this);
+  #isCut = false;
   #drained: (() => void) | null = null;
 
   constructor(name: string, config: SocketTcpConfig, service: Service, context: TcpContext) {
@@ -91,6 +93,16 @@ export class TcpServer implements ConnectionServer {
     this.#tellDrained();
   }
 
+  /** Resets every connection, those that are to come too, in so many milliseconds. */
+  cutAfter(ms: number): void {
+    this.wheel.arm(this.#timer, this.wheel.now() + ms);
+  }
+
+  onTimer(): void {
+    this.#isCut = true;
+    this.close();
+  }
+
   /** Closes every connection at once. */
   close(): void {
     for (const connection of [...this.#connections]) connection.destroy();
@@ -127,6 +139,7 @@ export class TcpServer implements ConnectionServer {
     const connection = new TcpConnection(this, stream, client, host, port);
     this.#connections.add(connection);
     connection.open();
+    if (this.#isCut) connection.destroy();
   }
 
   #turnAway(socket: Socket): void {
@@ -141,6 +154,7 @@ export class TcpServer implements ConnectionServer {
     if (this.#connections.size > 0 || this.#drained === null) return;
     const done = this.#drained;
     this.#drained = null;
+    this.wheel.cancel(this.#timer);
     done();
   }
 }

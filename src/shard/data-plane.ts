@@ -105,6 +105,8 @@ export class DataPlane {
   async drain(graceMs: number, isLast: boolean): Promise<void> {
     const inner = isLast ? this.#innerSockets() : new Set<string>();
     for (const service of this.#services.values()) service.drain?.();
+    const { drainTimeout } = this.#config;
+    for (const socket of this.#sockets) socket.cutStreams(drainTimeout);
     const outer = this.#sockets.filter((socket) => !inner.has(socket.name));
     await Promise.all(outer.map((socket) => socket.drain(graceMs)));
     const rest = this.#sockets.filter((socket) => inner.has(socket.name));

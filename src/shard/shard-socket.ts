@@ -34,6 +34,8 @@ export class ShardSocket implements AcceptorOwner {
   readonly #address: string;
   readonly #front: ForwardFront;
   readonly #server: ConnectionServer;
+  /** The server, if it is one of byte streams. */
+  readonly #bytes: TcpServer | null;
   readonly #listener: Listener;
   readonly #tls: TlsAcceptor | null;
   readonly #acme: AcmeAlpnStage | null;
@@ -55,6 +57,7 @@ export class ShardSocket implements AcceptorOwner {
     const { tcp, socks } = config;
     const { service: first } = this.#front;
     const bytes = tcp === undefined ? null : new TcpServer(name, tcp, first, context);
+    this.#bytes = bytes;
     const server =
       bytes ??
       (socks === undefined
@@ -106,6 +109,14 @@ export class ShardSocket implements AcceptorOwner {
     await Promise.all([stages, this.#front.drain(graceMs), this.#drainServer(graceMs)]);
     // A connection may have come through the last stage when no other was left.
     if (this.#server.connections > 0) await this.#drainServer(graceMs);
+  }
+
+  /**
+   * Streams of bytes have no end that could be waited for: they are cut while this process can still tell of it.
+   * @param drainMs until the process is killed; 0 is never
+   */
+  cutStreams(drainMs: number): void {
+    if (drainMs > 0) this.#bytes?.cutAfter(drainMs - Math.min(1000, drainMs / 5));
   }
 
   /** Shows other certificates from now on. @throws Error when OpenSSL does not take one; the old ones then stay */

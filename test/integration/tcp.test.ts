@@ -487,7 +487,10 @@ test("on a stop, connections go on until the drain timeout cuts them", async (t)
   client.write("y");
   await once(client, "data");
   await closed(client);
-  assert.equal((await sluice.ended()).code, 0);
+  const { code, stdout, stderr } = await sluice.ended();
+  assert.equal(code, 0);
+  assert.match(stdout, /"socket":"raw".*"error":"draining"/);
+  assert.doesNotMatch(stderr, /were killed/);
 });
 
 test("a reload lets streams go on, and new connections go where the new config says", async (t) => {
