@@ -19,8 +19,8 @@ export type Work =
   /** A script parses a 10 KB JSON document, changes 100 numbers and serialises it. */
   | "json";
 
-/** What clients speak to the proxy. The origin is always asked in plain HTTP/1.1. */
-export type Protocol = "http" | "https";
+/** What clients speak to the proxy; `h2c` is HTTP/2 without TLS. The origin is always asked in plain HTTP/1.1. */
+export type Protocol = "http" | "https" | "h2c";
 
 /** What the origin offers; see origin.ts. */
 export type OriginPath = "/small" | "/json" | "/large" | "/sink";
@@ -61,6 +61,9 @@ const common = {
 /** Bodies that no script touches, through a Worker where a candidate has them. */
 const bodies = { ...common, work: "pass", plainWillDo: true } as const;
 const sink = { ...bodies, path: "/sink", download: 3 } as const;
+
+/** Few connections, each with many streams; see `streams` in load/h2load.ts. */
+const h2 = { protocol: "h2c", connections: 8 } as const;
 
 export const workloads: readonly Workload[] = [
   { ...common, name: "plain", title: "no Worker", work: "plain", isMain: true },
@@ -117,4 +120,6 @@ export const workloads: readonly Workload[] = [
     connections: 1,
     load: "handshakes",
   },
+  { ...common, ...h2, name: "h2-plain", title: "HTTP/2, no Worker", work: "plain" },
+  { ...common, ...h2, name: "h2-edit", title: "HTTP/2, Worker edits headers", work: "edit" },
 ];

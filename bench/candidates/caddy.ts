@@ -8,7 +8,7 @@ import { startProgram } from "./program.ts";
 export class Caddy implements Candidate {
   readonly name = "caddy";
   readonly works: ReadonlySet<Work> = new Set(["plain", "edit"]);
-  readonly protocols: ReadonlySet<Protocol> = new Set(["http", "https"]);
+  readonly protocols: ReadonlySet<Protocol> = new Set(["http", "https", "h2c"]);
 
   missing(): string | null {
     return toolPath("caddy") === null ? "caddy is not installed" : null;
@@ -18,8 +18,8 @@ export class Caddy implements Candidate {
     return startProgram("caddy", surroundings, (place, port) => {
       const { certificate, key } = certificateFiles(place);
       const tls = protocol === "https" ? `tls ${certificate} ${key}` : "";
-      const site = `${protocol}://127.0.0.1:${port}`;
-      const config = place.write("Caddyfile", text(work, site, tls, surroundings.originPort));
+      const site = `${protocol === "https" ? "https" : "http"}://127.0.0.1:${port}`;
+      const config = place.write("Caddyfile", text(work, site, tls, surroundings.originPort, protocol));
       return {
         command: toolPath("caddy") ?? "",
         args: ["run", "--adapter", "caddyfile", "--config", config],
@@ -29,14 +29,14 @@ export class Caddy implements Candidate {
   }
 }
 
-function text(work: Work, site: string, tls: string, originPort: number): string {
+function text(work: Work, site: string, tls: string, originPort: number, protocol: Protocol): string {
   const edits =
     work === "edit" ? "header_up x-path {http.request.uri.path}\n    header_down x-edited 1\n" : "";
   return `{
   admin off
   auto_https off
   servers {
-    protocols h1
+    protocols h1${protocol === "h2c" ? " h2c" : ""}
   }
 }
 ${site} {

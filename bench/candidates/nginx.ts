@@ -74,7 +74,7 @@ const flavours: readonly Flavour[] = [
 class Nginx implements Candidate {
   readonly name: string;
   readonly works: ReadonlySet<Work>;
-  readonly protocols: ReadonlySet<Protocol> = new Set(["http", "https"]);
+  readonly protocols: ReadonlySet<Protocol> = new Set(["http", "https", "h2c"]);
   readonly #flavour: Flavour;
 
   constructor(flavour: Flavour) {
@@ -123,7 +123,7 @@ http {
   ${http(place)}
   upstream origin { server 127.0.0.1:${originPort}; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 1h; }
   server {
-    listen 127.0.0.1:${port} ${protocol === "https" ? "ssl " : ""}backlog=4096;
+    listen 127.0.0.1:${port} ${protocol === "https" ? "ssl " : protocol === "h2c" ? "http2 " : ""}backlog=4096;
     ${tls}
     location / {
       ${location[work] ?? ""}

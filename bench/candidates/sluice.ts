@@ -21,7 +21,7 @@ const compatibilityDate = "2026-11-01";
 export class Sluice implements Candidate {
   readonly name = "sluice";
   readonly works: ReadonlySet<Work> = new Set(["plain", "string", "pass", "edit", "chain", "json"]);
-  readonly protocols: ReadonlySet<Protocol> = new Set(["http", "https"]);
+  readonly protocols: ReadonlySet<Protocol> = new Set(["http", "https", "h2c"]);
   readonly #program: readonly string[];
   readonly #env: Record<string, string>;
 

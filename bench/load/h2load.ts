@@ -3,7 +3,10 @@ import { type Cores, pinned } from "../machine/cores.ts";
 import { Place } from "../machine/place.ts";
 import type { LoadTool, Outcome, Traffic } from "./load.ts";
 
-/** h2load speaking HTTP/1.1, for machines without wrk. It tells no percentiles. */
+/** Requests under way on each connection of HTTP/2. */
+const streams = 16;
+
+/** h2load, for HTTP/2, and for HTTP/1.1 on machines without wrk. It tells no percentiles. */
 export class H2Load implements LoadTool {
   readonly name = "h2load";
   readonly #cores: Cores;
@@ -17,8 +20,9 @@ export class H2Load implements LoadTool {
     const { protocol, port, path, connections, seconds, upload } = traffic;
     const body = upload > 0 ? ["-d", this.#place.write("body", "u".repeat(upload))] : [];
     // A duration is a whole number of its unit.
-    const load = ["--h1", "-t1", `-c${connections}`, `-D${Math.round(seconds * 1000)}ms`, ...body];
-    const url = `${protocol}://127.0.0.1:${port}${path}`;
+    const version = protocol === "h2c" ? [`-m${streams}`] : ["--h1"];
+    const load = [...version, "-t1", `-c${connections}`, `-D${Math.round(seconds * 1000)}ms`, ...body];
+    const url = `${protocol === "h2c" ? "http" : protocol}://127.0.0.1:${port}${path}`;
     const text = await output(pinned(this.#cores.load, "h2load", [...load, url]));
     const count = (pattern: RegExp): number => {
       const found = pattern.exec(text)?.[1];

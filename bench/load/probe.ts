@@ -1,4 +1,5 @@
 import { Agent, type IncomingHttpHeaders, request } from "node:http";
+import { connect } from "node:http2";
 import { request as requestSecurely } from "node:https";
 import type { Protocol, Work, Workload } from "../workload.ts";
 
@@ -17,6 +18,7 @@ export function ask(
   protocol: Protocol = "http",
 ): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  if (protocol === "h2c") return askOverHttp2(port, path, upload);
   const isSecure = protocol === "https";
   const outgoing = (isSecure ? requestSecurely : request)(
     {
@@ -42,6 +44,31 @@ export function ask(
   outgoing.on("timeout", () => outgoing.destroy(new Error("no answer within 30 s")));
   outgoing.on("error", reject);
   outgoing.end(Buffer.alloc(upload, "u"));
+  return promise;
+}
+
+function askOverHttp2(port: number, path: string, upload: number): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const session = connect(`http://127.0.0.1:${port}`);
+  session.on("error", reject);
+  const stream = session.request(
+    { ":path": path, ":method": upload > 0 ? "POST" : "GET" },
+    { endStream: upload === 0 },
+  );
+  if (upload > 0) stream.end(Buffer.alloc(upload, "u"));
+  const chunks: Buffer[] = [];
+  let headers: IncomingHttpHeaders = {};
+  let status = 0;
+  stream.on("response", (fields) => {
+    headers = fields;
+    status = fields[":status"] ?? 0;
+  });
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  stream.on("error", reject);
+  stream.on("close", () => {
+    session.close();
+    resolve({ status, headers, body: Buffer.concat(chunks) });
+  });
   return promise;
 }
 

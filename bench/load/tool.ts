@@ -7,9 +7,10 @@ import { STime } from "./s-time.ts";
 import { Wrk } from "./wrk.ts";
 
 /** wrk, or h2load where there is no wrk; openssl for handshakes. @throws Error when the machine has neither */
-export function chooseTool(cores: Cores, { load }: Pick<Workload, "load">): LoadTool {
+export function chooseTool(cores: Cores, { load, protocol }: Pick<Workload, "load" | "protocol">): LoadTool {
   if (load === "handshakes") return new STime(cores);
-  if (toolPath("wrk") !== null) return new Wrk(cores);
-  if (toolPath("h2load") !== null) return new H2Load(cores);
-  throw new Error("cannot make load: neither wrk nor h2load is installed");
+  if (protocol === "h2c" && toolPath("h2load") !== null) return new H2Load(cores);
+  if (protocol !== "h2c" && toolPath("wrk") !== null) return new Wrk(cores);
+  if (protocol !== "h2c" && toolPath("h2load") !== null) return new H2Load(cores);
+  throw new Error("cannot make load: neither wrk nor h2load is installed, or no h2load for HTTP/2");
 }
