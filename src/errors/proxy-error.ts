@@ -29,6 +29,7 @@ const kinds = {
   tunnel_idle_timeout: { status: 0, source: "downstream", retry: false },
   connect_target_invalid: { status: 400, source: "downstream", retry: false },
   proxy_auth_required: { status: 407, source: "downstream", retry: false },
+  login_attempts_exceeded: { status: 429, source: "downstream", retry: false },
   request_misdirected: { status: 421, source: "downstream", retry: false },
 
   address_denied: { status: 403, source: "config", retry: false },

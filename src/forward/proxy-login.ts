@@ -2,9 +2,10 @@ import type { ProxyAuthConfig } from "../config/schema/forward.ts";
 import { ProxyError } from "../errors/proxy-error.ts";
 import { readBasicCredentials } from "../http/basic-credentials.ts";
 import type { Exchange, ExchangeHandler } from "../http/exchange.ts";
-import { type LoginWaiter, Users } from "../net/users.ts";
+import type { LoginWaiter } from "../net/users.ts";
 import type { ServiceContext } from "../services/context.ts";
 import type { Service, Tunnel } from "../services/service.ts";
+import { LoginDesk } from "./login-desk.ts";
 
 /**
  * Asks the clients of a forward proxy who they are (RFC 9110 §11.7, RFC 7617), and lets through who has the right name
@@ -14,14 +15,14 @@ export class ProxyLogin implements Service {
   readonly name: string;
   readonly kind = "middleware";
   readonly next: Service;
-  readonly #users: Users;
+  readonly #desk: LoginDesk;
   readonly #challenge: string;
 
   /** @throws Error when a password cannot be read */
   constructor(config: ProxyAuthConfig, next: Service, context: ServiceContext) {
     this.name = next.name;
     this.next = next;
-    this.#users = new Users(config, context);
+    this.#desk = new LoginDesk(config, context);
     this.#challenge = `Basic realm="${config.realm.replaceAll(/["\\]/g, "\\$&")}", charset="UTF-8"`;
   }
 
@@ -30,15 +31,13 @@ export class ProxyLogin implements Service {
     const given = readBasicCredentials(headers.get("proxy-authorization"));
     headers.delete("proxy-authorization");
     if (given === null) refuse(exchange, this.refusal());
-    else if (this.#users.knows(given)) this.handOn(exchange, given.user);
-    else this.#users.verify(given, new PendingExchange(this, exchange, given.user));
+    else this.#desk.verify(given, exchange.client, new PendingExchange(this, exchange, given.user));
   }
 
   connect(tunnel: Tunnel): void {
     const given = readBasicCredentials(tunnel.authorization ?? null);
     if (given === null) tunnel.refuse(this.refusal());
-    else if (this.#users.knows(given)) this.open(tunnel, given.user);
-    else this.#users.verify(given, new PendingTunnel(this, tunnel, given.user));
+    else this.#desk.verify(given, tunnel.client, new PendingTunnel(this, tunnel, given.user));
   }
 
   handOn(exchange: Exchange, user: string): void {

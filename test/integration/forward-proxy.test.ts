@@ -124,6 +124,19 @@ test("users of a file are checked by their hash", async (t) => {
   assert.equal(await status(proxy, "--proxy-user", "ada:pencil", url), "000 407");
 });
 
+test("nobody guesses a password by trying, and who is known passes meanwhile", async (t) => {
+  const { url } = await origin(t);
+  const proxy = await start(t, `    ${auth}`);
+  assert.equal(await status(proxy, "--proxy-user", "ada:open sesame", url), "000 200");
+  const seen = new Set<string>();
+  for (let i = 0; i < 40 && !seen.has("000 429"); i++) {
+    seen.add(await status(proxy, "--proxy-user", `ada:guess-${i}`, url));
+  }
+  assert.deepEqual([...seen], ["000 407", "000 429"]);
+  assert.equal(await status(proxy, "-p", "--proxy-user", "bob:guess", url), "429 000");
+  assert.equal(await status(proxy, "--proxy-user", "ada:open sesame", url), "000 200");
+});
+
 test("a client that leaves while its password is checked leaves nothing behind", async (t) => {
   const hash = await hashOf("pencil", 17);
   const proxy = await start(t, "    proxyAuth: { usersFile: ./users.txt }", { "users.txt": `ada:${hash}\n` });

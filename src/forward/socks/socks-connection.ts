@@ -139,25 +139,25 @@ export class SocksConnection implements TransportOwner, TimerOwner, Tunnel, Logi
   }
 
   #take(message: SocksMessage): void {
-    const { users } = this.#server;
+    const { desk } = this.#server;
     switch (message.kind) {
       case "greeting": {
-        const method = users === null ? noLogin : withLogin;
+        const method = desk === null ? noLogin : withLogin;
         if (!message.methods.includes(method)) {
-          const text = `cannot let the client pass: it offers no login ${users === null ? "by nothing" : "by user and password"}`;
+          const text = `cannot let the client pass: it offers no login ${desk === null ? "by nothing" : "by user and password"}`;
           this.#transport.text(String.fromCharCode(5, noMethod));
           this.#violated(new ProxyError("proxy_auth_required", text), 0);
           return;
         }
         this.#transport.text(String.fromCharCode(5, method));
-        this.#reader.expect(users === null ? "request" : "login");
+        this.#reader.expect(desk === null ? "request" : "login");
         return;
       }
       case "login":
-        if (users === null) return;
+        if (desk === null) return;
         this.#state = CHECKING;
         this.#claimed = message.user;
-        users.verify({ user: message.user, password: message.password }, this);
+        desk.verify({ user: message.user, password: message.password }, this.client, this);
         return;
       case "request":
         this.host = message.host;

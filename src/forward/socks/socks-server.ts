@@ -9,11 +9,11 @@ import type { ConnectionServer } from "../../net/connection-server.ts";
 import type { Peer } from "../../net/peer.ts";
 import { TimerWheel } from "../../net/timer-wheel.ts";
 import { Transport, type TransportOwner } from "../../net/transport.ts";
-import { Users } from "../../net/users.ts";
 import type { Logger } from "../../observability/log.ts";
 import type { Traffic } from "../../observability/traffic.ts";
 import type { ServiceContext } from "../../services/context.ts";
 import type { Service } from "../../services/service.ts";
+import { LoginDesk } from "../login-desk.ts";
 import { SocksConnection } from "./socks-connection.ts";
 
 /** One socket of the config that speaks SOCKS 5: it hands each CONNECT to the service as a tunnel. */
@@ -23,7 +23,7 @@ export class SocksServer implements ConnectionServer {
   readonly config: SocksConfig;
   readonly service: Service;
   /** Null where nobody is asked who they are. */
-  readonly users: Users | null;
+  readonly desk: LoginDesk | null;
   readonly log: Logger;
   readonly traffic: Traffic;
   readonly wheel: TimerWheel;
@@ -43,7 +43,7 @@ export class SocksServer implements ConnectionServer {
     this.name = name;
     this.config = config;
     this.service = service;
-    this.users = auth === undefined ? null : new Users(auth, context);
+    this.desk = auth === undefined ? null : new LoginDesk(auth, context);
     this.log = context.log;
     this.traffic = context.metrics.traffic("socket", name);
     this.wheel = TimerWheel.of(context);
