@@ -199,6 +199,8 @@ test("sites are verified as a browser does: what is wrong with them is 502, what
     assert.equal(stdout, "502", what);
     assert.equal(site.requests.length, 0, what);
   }
+  const told = (): number => sluice.stdout.split('"error":"upstream_tls_failed"').length - 1;
+  await eventually("the code is in the access log", () => told() === Object.keys(sites).length);
 });
 
 test("a client that does not accept the certificate is counted, and told with the host", async (t) => {
