@@ -30,6 +30,8 @@ export class StreamWriter {
   readonly #source: BodySource;
   #trailers: OutgoingFields | null = null;
   #listening = false;
+  /** All that was announced is with the stream. */
+  #ended = false;
 
   /** @param sendsTrailers the stream was opened with `waitForTrailers` */
   constructor(
@@ -63,6 +65,12 @@ export class StreamWriter {
   write(chunk: Uint8Array): boolean {
     this.written += chunk.length;
     if (this.isOver || this.#stream.destroyed) return false;
+    if (this.written === this.#length && !this.#sendsTrailers && chunk.length > 0) {
+      // END_STREAM goes with the last bytes.
+      this.#ended = true;
+      this.#stream.end(chunk);
+      return true;
+    }
     if (chunk.length === 0 || this.#stream.write(chunk)) return !this.blocked;
     if (!this.blocked) {
       this.blocked = true;
@@ -78,7 +86,7 @@ export class StreamWriter {
 
   end(trailers: HeaderBlock | null): void {
     if (this.#sendsTrailers) this.#trailers = trailerFields(trailers);
-    this.#stream.end();
+    if (!this.#ended) this.#stream.end();
   }
 
   cancel(error: Parameters<BodySource["cancel"]>[0]): void {

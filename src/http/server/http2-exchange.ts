@@ -3,14 +3,13 @@ import { ProxyError } from "../../errors/proxy-error.ts";
 import type { TimerOwner } from "../../net/timer-wheel.ts";
 import { type BodySink, type BodySource, BytesBody } from "../body.ts";
 import { type ByteStream, type ClientFacts, Exchange } from "../exchange.ts";
-import type { HeaderBlock } from "../header-block.ts";
-import { CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR } from "../http2/codes.ts";
-import { addFields, noFields, type OutgoingFields, readTrailers } from "../http2/fields.ts";
+import { HeaderBlock } from "../header-block.ts";
+import { CANCEL, INTERNAL_ERROR, NO_ERROR } from "../http2/codes.ts";
+import { readTrailers } from "../http2/fields.ts";
 import type { Http2Request } from "../http2/request-reader.ts";
 import { StreamBody, type StreamBodyOwner } from "../http2/stream-body.ts";
 import { StreamWriter, type StreamWriterOwner } from "../http2/stream-writer.ts";
-import { type ResponseHead, responseIsBodiless } from "../message.ts";
-import { acceptKey } from "../websocket/handshake.ts";
+import { ResponseHead, responseIsBodiless } from "../message.ts";
 import { BodyClock } from "./body-clock.ts";
 import { bodyTooLarge, bodyTooSlow, clientGone, exchangeTooLong, responseUnread } from "./client-faults.ts";
 import { ConnectTunnel, type TunnelCarrier } from "./connect-tunnel.ts";
@@ -19,6 +18,7 @@ import { errorBody } from "./error-answer.ts";
 import { recordExchange } from "./exchange-record.ts";
 import type { HttpServer } from "./http-server.ts";
 import type { Http2Connection } from "./http2-connection.ts";
+import { checkAccept, discard, resetCode, sendFields, sendHead, sendInterim } from "./http2-heads.ts";
 
 const WAITING = 0;
 const RESPONDING = 1;
@@ -105,7 +105,7 @@ export class Http2Exchange
     if (this.#state !== WAITING || this.aborted !== null) return;
     if (head.status < 100 || head.status > 199 || head.status === 101) return;
     if (head.status === 100) this.#sendContinue();
-    else this.#sendInterim(head.status, head.headers);
+    else sendInterim(this.#stream, head.status, head.headers);
   }
 
   respond(head: ResponseHead, body: BodySource | null): void {
@@ -136,7 +136,7 @@ export class Http2Exchange
     const sendsTrailers = !none && (length < 0 || this.request.acceptsTrailers);
     this.status = head.status;
     this.#state = RESPONDING;
-    const problem = this.#sendHead(head, announced, none, sendsTrailers);
+    const problem = sendHead(this.#stream, head, announced, none, sendsTrailers, server.date.text());
     if (problem !== null) {
       body?.cancel(problem);
       this.#state = WAITING;
@@ -159,8 +159,7 @@ export class Http2Exchange
   upgrade(head: ResponseHead, stream: ByteStream): void {
     const refused = this.#refuseUpgrade(head);
     if (refused !== null) {
-      stream.readable.cancel(refused);
-      stream.writable.fail(refused);
+      discard(stream, refused);
       if (this.#state === WAITING) this.fail(refused);
       return;
     }
@@ -183,7 +182,8 @@ export class Http2Exchange
     this.#tunnel = null;
     if (this.#stream.closed || this.#stream.destroyed) return;
     const { fields, text } = errorBody(error);
-    if (this.#respond(fields, false, false) !== null) this.#stream.close(INTERNAL_ERROR);
+    if (sendFields(this.#stream, fields, false, false, this.server.date.text()) !== null)
+      this.#stream.close(INTERNAL_ERROR);
     else this.#stream.end(text, "latin1", () => this.#stream.close(NO_ERROR));
   }
 
@@ -337,21 +337,15 @@ export class Http2Exchange
 
   /** Leaves HTTP for bytes in both directions. */
   #openTunnel(headers: HeaderBlock | null, stream: ByteStream, ended: (written: number) => void): void {
-    const fields = noFields();
-    fields[":status"] = 200;
-    if (headers !== null) addFields(fields, headers);
-    fields.date ??= this.server.date.text();
+    const head = new ResponseHead(200, headers ?? new HeaderBlock());
     this.#state = DONE;
     this.#tunnel = null;
     this.handler = null;
     this.#clock.stop();
-    try {
-      this.#stream.respond(fields);
-    } catch (problem) {
-      const error = ProxyError.from(problem);
-      stream.readable.cancel(error);
-      stream.writable.fail(error);
-      this.error = error;
+    const problem = sendHead(this.#stream, head, -1, false, false, this.server.date.text());
+    if (problem !== null) {
+      discard(stream, problem);
+      this.error = problem;
       this.#stream.close(INTERNAL_ERROR);
       ended(0);
       return;
@@ -367,40 +361,7 @@ export class Http2Exchange
   #sendContinue(): void {
     if (!this.request.expectContinue || this.#continued || this.#state !== WAITING) return;
     this.#continued = true;
-    this.#sendInterim(100, null);
-  }
-
-  #sendInterim(status: number, headers: HeaderBlock | null): void {
-    const fields = noFields();
-    fields[":status"] = status;
-    if (headers !== null) addFields(fields, headers);
-    try {
-      this.#stream.additionalHeaders(fields);
-    } catch {
-      // Interim responses are a courtesy; what is wrong with the stream shows with the final one.
-    }
-  }
-
-  /** @returns why the head cannot be sent, or null */
-  #sendHead(head: ResponseHead, length: number, ended: boolean, sendsTrailers: boolean): ProxyError | null {
-    const fields = noFields();
-    fields[":status"] = head.status;
-    addFields(fields, head.headers);
-    if (length >= 0) fields["content-length"] = length;
-    return this.#respond(fields, ended, sendsTrailers);
-  }
-
-  #respond(fields: OutgoingFields, ended: boolean, sendsTrailers: boolean): ProxyError | null {
-    fields.date ??= this.#connection.server.date.text();
-    try {
-      this.#stream.respond(fields, {
-        endStream: ended,
-        waitForTrailers: sendsTrailers,
-      });
-      return null;
-    } catch (problem) {
-      return ProxyError.from(problem);
-    }
+    sendInterim(this.#stream, 100, null);
   }
 
   #refuseUpgrade(head: ResponseHead): ProxyError | null {
@@ -411,10 +372,7 @@ export class Http2Exchange
     if (this.#key === "" || head.status !== 101) {
       return new ProxyError("upgrade_unsupported", "cannot upgrade: the client did not ask for it");
     }
-    const accepts = head.headers.getAll("sec-websocket-accept");
-    if (accepts.length === 1 && accepts[0] === acceptKey(this.#key)) return null;
-    // In HTTP/1.1 the client checks this; here only we know the key.
-    return new ProxyError("upstream_malformed", "cannot upgrade: Sec-WebSocket-Accept is wrong");
+    return checkAccept(head, this.#key);
   }
 
   #answerError(error: ProxyError): void {
@@ -429,7 +387,7 @@ export class Http2Exchange
     const { fields, text } = errorBody(error);
     this.#state = RESPONDING;
     const isHead = this.request.method === "HEAD";
-    const problem = this.#respond(fields, isHead, false);
+    const problem = sendFields(this.#stream, fields, isHead, false, server.date.text());
     if (problem !== null) {
       this.#finish();
       this.#stream.close(INTERNAL_ERROR);
@@ -518,13 +476,6 @@ export class Http2Exchange
     }
     this.#connection.streamReset();
   }
-}
-
-/** What the client is told of a response that broke off; a server's own word where it means the same here. */
-function resetCode(error: ProxyError): number {
-  const told = error.details?.http2Code;
-  if (told === CANCEL || told === ENHANCE_YOUR_CALM) return told;
-  return error.source === "downstream" ? CANCEL : INTERNAL_ERROR;
 }
 
 function onAborted(this: ServerHttp2Stream): void {
