@@ -96,6 +96,10 @@ function checkRewrite(rule: MapNode, report: Report): void {
   }
   let sum = 0;
   const split = rule.entries.get("split");
+  const by = rule.entries.get("splitBy");
+  if (by !== undefined && split === undefined) {
+    report.error(by.keySpan, 'cannot use "splitBy" here: the rule has no "split"');
+  }
   for (const branch of items(split?.node)) {
     const weight = child(branch, "weight");
     sum += weight?.kind === "scalar" && typeof weight.value === "number" ? weight.value : 1;
@@ -143,7 +147,9 @@ function checkHost(host: TextNode | null, report: Report): void {
       ? '"*" stands for whole labels at the front, as in "*.example.com"'
       : /[\s@?#\\]/.test(host.value)
         ? "no host is written so"
-        : null;
+        : /:\d*$/.test(host.value) && Number(host.value.slice(host.value.lastIndexOf(":") + 1)) > 65_535
+          ? "the port is no number from 0 to 65535"
+          : null;
   if (reason !== null) report.error(host.span, `cannot match host ${shown(host)}: ${reason}`);
 }
 

@@ -34,8 +34,12 @@ export function checkUpstream({ name, body }: NamedService, report: Report): voi
   checkTwice(node, report);
   checkBalance(node, report);
   checkRetries(child(node, "retries"), report);
+  checkWarm(node, report);
   // A flag may put one address in place of several for a while, and the rest of the config stays as it is.
-  if (one === undefined || one.node.span !== null) checkSticky(node, report);
+  if (one === undefined || one.node.span !== null) {
+    checkSticky(node, report);
+    checkChoice(node, report);
+  }
 }
 
 /** A key that was most likely meant to be `address`; the schema reports it. */
@@ -109,6 +113,19 @@ function checkRetries(retries: ConfigNode | null, report: Report): void {
   }
 }
 
+/** What is opened ahead is idle: above the bound it would be closed and opened again without end. */
+function checkWarm(node: MapNode, report: Report): void {
+  const warm = node.entries.get("warm");
+  const count = scalarOf(warm?.node ?? null);
+  const limits = child(node, "limits");
+  for (const key of ["connections", "idleConnections"]) {
+    const limit = scalarOf(child(limits, key));
+    if (warm === undefined || typeof count !== "number" || typeof limit !== "number" || count <= limit)
+      continue;
+    report.error(warm.keySpan, `cannot keep ${count} connections warm: limits.${key} allows ${limit}`);
+  }
+}
+
 /** A name may have several addresses. */
 function checkSticky(node: MapNode, report: Report): void {
   const sticky = node.entries.get("sticky");
@@ -117,6 +134,26 @@ function checkSticky(node: MapNode, report: Report): void {
   report.error(sticky.keySpan, "cannot keep clients apart: there is one address, so all go there", [
     { message: "the address", place: first.span === null ? null : placeOf(first.span) },
   ]);
+}
+
+/** What is about several endpoints, or about names, and there are none. */
+function checkChoice(node: MapNode, report: Report): void {
+  const destinations = [...destinationsOf(node)];
+  if (destinations.length === 0 || destinations.some(({ value }) => isName(value))) return;
+  const resolve = node.entries.get("resolve");
+  if (resolve !== undefined) report.warning(resolve.keySpan, '"resolve" does nothing: no address is a name');
+  if (destinations.length > 1) return;
+  const health = child(node, "health");
+  for (const [map, key] of [
+    [node, "balance"],
+    [health, "passive"],
+    [health, "panicThreshold"],
+    [health, "slowStart"],
+  ] as const) {
+    const entry = map?.kind === "map" ? map.entries.get(key) : undefined;
+    if (entry === undefined || scalarOf(entry.node) === false || scalarOf(entry.node) === 0) continue;
+    report.warning(entry.keySpan, `"${key}" does nothing: there is one address`);
+  }
 }
 
 function isName(text: string): boolean {

@@ -171,6 +171,11 @@ export const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, {
   error: "expected the value of a header: Latin-1 without control characters",
 });
 
+/** A token (RFC 6265 §4.1.1): anything else would be attributes of the cookie, or a header of its own. */
+export const cookieName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, { error: "expected the name of a cookie" });
+
 /** Header edits: a text sets the field, null removes it. */
 export const headerEdits = z.record(headerName, headerValue.nullable()).meta({
   id: "HeaderEdits",

@@ -27,6 +27,7 @@ export const compression = z
           error: 'expected a media type, or one with a star such as "text/*" and "application/*+json"',
         }),
       )
+      .min(1, { error: "expected at least one media type" })
       .default([
         "text/*",
         "application/json",

@@ -1,20 +1,21 @@
 import { z } from "zod";
 import { duration, headerName, headerValue, text } from "./common.ts";
 
-const statusText = "expected a status such as 200, or a range such as 200-299";
+const statusText = "expected a status from 200 to 599, or a range such as 200-299";
 
 const statusRange = z
   .union(
     [
-      z.int({ error: statusText }).min(100, statusText).max(599, statusText),
-      z.string().regex(/^[1-5]\d\d(-[1-5]\d\d)?$/, statusText),
+      z.int({ error: statusText }).min(200, statusText).max(599, statusText),
+      z.string().regex(/^[2-5]\d\d(-[2-5]\d\d)?$/, statusText),
     ],
     { error: statusText },
   )
   .transform((value): readonly [from: number, to: number] => {
     const [from = "", to = from] = String(value).split("-");
     return [Number(from), Number(to)];
-  });
+  })
+  .refine(([from, to]) => from <= to, { error: "expected a range that begins with its lower end" });
 
 const check = z
   .strictObject({
@@ -33,6 +34,9 @@ const check = z
       .meta({ description: "What Host says; by default the address.", examples: ["app.internal"] }),
     headers: z
       .record(headerName, headerValue)
+      .refine((value) => !Object.keys(value).some((name) => name.toLowerCase() === "host"), {
+        error: "expected headers other than Host, for which there is host",
+      })
       .default({})
       .meta({ description: "Headers of the request.", examples: [{ "x-probe": "sluice" }] }),
     status: z
@@ -99,6 +103,9 @@ const passive = z
       .meta({ description: "Failures in a row after which an endpoint is ejected.", examples: [3] }),
     on: z
       .array(failureKind)
+      .min(1, {
+        error: "expected at least one of connect, reset, timeout or a status; passive: false turns it off",
+      })
       .default(["connect", "reset", "timeout"])
       .meta({
         description:

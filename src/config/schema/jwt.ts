@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { designator, duration, headerName, oneOf, text } from "./common.ts";
+import { cookieName, designator, duration, headerName, oneOf, text } from "./common.ts";
 
 const algorithm = z.enum([
   "RS256",
@@ -126,7 +126,7 @@ const place = z
         description: "A header that has the token and nothing else.",
         examples: ["x-token"],
       }),
-      cookie: text.optional().meta({ description: "A cookie.", examples: ["session"] }),
+      cookie: cookieName.optional().meta({ description: "A cookie.", examples: ["session"] }),
       query: text.optional().meta({
         description:
           "A parameter of the query. It leaves the target before the request goes on, but a middleware before this one sees it, and " +

@@ -1,6 +1,16 @@
 import { z } from "zod";
 import type { Designator } from "../../services/service.ts";
-import { designator, duration, headerEdits, headerName, json, oneOf, size, text } from "./common.ts";
+import {
+  cookieName,
+  designator,
+  duration,
+  headerEdits,
+  headerName,
+  json,
+  oneOf,
+  size,
+  text,
+} from "./common.ts";
 import { type CompressionConfig, compression } from "./compression.ts";
 import { type JwtConfig, jwt } from "./jwt.ts";
 import { userSource } from "./users.ts";
@@ -29,7 +39,7 @@ export const clientTrait = z
         description: "The value of a header, for example an API key.",
         examples: ["x-api-key"],
       }),
-      cookie: text.optional().meta({ description: "The value of a cookie.", examples: ["session"] }),
+      cookie: cookieName.optional().meta({ description: "The value of a cookie.", examples: ["session"] }),
     }),
   ])
   .meta({
@@ -95,6 +105,10 @@ export const rateLimit = z
         examples: [false],
       }),
   })
+  .refine(({ algorithm, burst }) => burst === undefined || algorithm === "tokenBucket", {
+    error: "expected no burst: a sliding window has none",
+    path: ["burst"],
+  })
   .meta({
     id: "RateLimit",
     title: "Rate limit",
@@ -141,6 +155,9 @@ export const ip = z
       description: "Clients that may not, although `allow` has them.",
       examples: [["203.0.113.0/24"]],
     }),
+  })
+  .refine(({ allow, deny }) => allow.length + deny.length > 0, {
+    error: "expected allow or deny with at least one rule: without any, everybody passes",
   })
   .meta({
     id: "IpFilter",
@@ -199,6 +216,12 @@ export const cors = z
       'expected origins by name: with credentials, "*" would hand every site the answers meant for its visitors',
     path: ["credentials"],
   })
+  .refine((value) => !(value.credentials && value.origins.includes("null")), {
+    error:
+      'expected origins by name: every site can send the origin "null", from a frame in a sandbox, and with credentials ' +
+      "would get the answers meant for its visitors",
+    path: ["credentials"],
+  })
   .meta({
     id: "Cors",
     title: "Cross-origin resource sharing",
@@ -218,6 +241,9 @@ export const headers = z
       description: "Edits to the headers of each response.",
       examples: [{ "strict-transport-security": "max-age=31536000", "x-powered-by": null }],
     }),
+  })
+  .refine(({ request, response }) => Object.keys(request).length + Object.keys(response).length > 0, {
+    error: "expected request or response with at least one header",
   })
   .meta({
     id: "Headers",

@@ -13,6 +13,7 @@ const branch = z
     weight: z
       .number()
       .nonnegative()
+      .max(1_000_000)
       .meta({ description: "Its share, in proportion to the sum of all weights.", examples: [5] }),
   })
   .meta({ id: "Branch", title: "Branch of a split" });
@@ -20,7 +21,7 @@ const branch = z
 const redirect = z
   .strictObject({
     to: text
-      .regex(/^(\{path\}|\/|https?:\/\/|\{scheme\}:\/\/)[\x21-\x7e]*$/, {
+      .regex(/^(\{path\}|\/|(https?|\{scheme\}):\/\/(\{host\}|\{authority\}|[0-9A-Za-z_[]))[\x21-\x7e]*$/, {
         error: "expected a path or an http or https URL, escaped where URLs are",
       })
       .meta({
@@ -44,6 +45,9 @@ const redirect = z
   });
 export type RedirectConfig = z.output<typeof redirect>;
 
+/** RFC 9110 §6.4.1, §15.3.6. */
+const bodiless: ReadonlySet<number> = new Set([204, 205, 304]);
+
 const respond = z
   .strictObject({
     status: z
@@ -60,6 +64,10 @@ const respond = z
       .string()
       .default("")
       .meta({ description: "The body, in UTF-8.", examples: ["ok\n"] }),
+  })
+  .refine(({ status, body }) => body === "" || !bodiless.has(status), {
+    error: "expected no body: a response of this status has none",
+    path: ["body"],
   })
   .meta({
     id: "FixedResponse",
@@ -117,10 +125,14 @@ export const route = z
     }),
     methods: z
       .array(text)
+      .min(1, { error: "expected at least one method" })
       .optional()
       .meta({ description: "Methods, in capitals. GET takes HEAD too.", examples: [["GET", "HEAD"]] }),
     headers: z
-      .record(text, headerValue.nullable())
+      .record(headerName, headerValue.nullable())
+      .refine((value) => !Object.keys(value).some((name) => name.toLowerCase() === "host"), {
+        error: "expected headers other than Host, for which there is host",
+      })
       .optional()
       .meta({
         description:

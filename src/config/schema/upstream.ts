@@ -1,5 +1,6 @@
+import { isIP } from "node:net";
 import { z } from "zod";
-import { address, duration, size, text } from "./common.ts";
+import { address, cookieName, duration, size, text } from "./common.ts";
 import { failureKind } from "./health.ts";
 import { clientTrait } from "./middleware.ts";
 import { externalTls } from "./tls.ts";
@@ -94,10 +95,7 @@ export const balance = z
 
 export const sticky = z
   .strictObject({
-    cookie: z
-      .string()
-      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, { error: "expected the name of a cookie" })
-      .meta({ description: "The cookie's name.", examples: ["server"] }),
+    cookie: cookieName.meta({ description: "The cookie's name.", examples: ["server"] }),
     maxAge: duration.prefault(0).meta({
       description: "How long the client keeps the cookie; 0 is until the browser ends.",
       examples: ["1d"],
@@ -218,7 +216,8 @@ export const resolve = z
           .regex(
             /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:]+)(:\d{1,5})?$/,
             "expected an IP address, with a port or without",
-          ),
+          )
+          .refine(isDnsServer, { error: "expected an IP address, with a port or without" }),
       )
       .default([])
       .meta({
@@ -243,10 +242,23 @@ export const resolve = z
         examples: ["30s"],
       }),
   })
+  .refine(({ minTtl, maxTtl }) => minTtl <= maxTtl, {
+    error: "expected a duration of at least minTtl",
+    path: ["maxTtl"],
+  })
   .meta({
     id: "Resolve",
     title: "Names of an external",
     description: "How host names in its addresses are resolved. Each address of a name is an endpoint.",
     examples: [{ maxTtl: "30s" }],
   });
+
+/** Node.js refuses others when names are asked for, which is too late. */
+function isDnsServer(text: string): boolean {
+  if (isIP(text) !== 0) return true;
+  const match = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(text);
+  const [, six, four, port = "53"] = match ?? [];
+  const isAddress = six === undefined ? isIP(four ?? "") === 4 : isIP(six) === 6;
+  return isAddress && Number(port) > 0 && Number(port) <= 65_535;
+}
 export type ResolveConfig = z.output<typeof resolve>;
