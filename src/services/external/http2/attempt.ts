@@ -265,11 +265,13 @@ export class Http2Attempt implements Attempt, BodySink, StreamBodyOwner, StreamW
   }
 
   onBodyCancelled(error: ProxyError): void {
-    if (this.#state !== READING) return;
-    this.#finish();
-    this.#cancelRequest(error);
-    this.#stream?.close(CANCEL);
-    this.#owner.onDone(error);
+    if (this.#state === READING) {
+      this.#finish();
+      this.#cancelRequest(error);
+      this.#stream?.close(CANCEL);
+      this.#owner.onDone(error);
+    }
+    this.#discard();
   }
 
   // --- what the owner tells
@@ -283,6 +285,7 @@ export class Http2Attempt implements Attempt, BodySink, StreamBodyOwner, StreamW
     this.#finish();
     this.#cancelRequest(error);
     this.#reset(CANCEL);
+    this.#discard();
   }
 
   onTimer(): void {
@@ -394,6 +397,7 @@ export class Http2Attempt implements Attempt, BodySink, StreamBodyOwner, StreamW
       // The next attempt may need the body.
       this.#source = null;
       this.#reset(code);
+      this.#discard();
       this.#owner.onFailed(error, isUnprocessed ? "unprocessed" : this.#answered ? "answered" : "sent");
       return;
     }
@@ -401,6 +405,7 @@ export class Http2Attempt implements Attempt, BodySink, StreamBodyOwner, StreamW
     this.#reset(code);
     this.#owner.onDone(error);
     body.fail(error);
+    this.#discard();
   }
 
   /** The response is whole. */
@@ -423,6 +428,12 @@ export class Http2Attempt implements Attempt, BodySink, StreamBodyOwner, StreamW
   #reset(code: number): void {
     if (this.#stream === null) this.#pool.leave(this);
     else this.#stream.close(code);
+  }
+
+  /** A stream with bytes that nobody reads is never closed, and would keep its place in the session. */
+  #discard(): void {
+    if (this.#body !== null) this.#body.discard();
+    else this.#stream?.resume();
   }
 
   #finish(): void {
