@@ -125,14 +125,21 @@ export class Transport {
   }
 
   /**
-   * Gives the connection away: what it returns is a socket around the same handle, from which `rest` is read first. The
-   * owner hears nothing more but its close. For connections that were accepted only.
+   * Gives the connection away: what it returns is a socket from which `rest` is read first. The owner hears nothing more
+   * but its close, if that. Output that was not flushed is lost.
    */
   release(rest: Uint8Array): net.Socket {
     const inner = this.socket as unknown as Inner;
     const handle = inner._handle;
-    inner._handle = null;
     this.#text = "";
+    if (this.#owned || handle === null) {
+      for (const event of ["data", "drain", "end", "close"]) this.socket.removeAllListeners(event);
+      this.socket.pause();
+      this.socket.unshift(Buffer.from(rest));
+      return this.socket;
+    }
+    // The socket reads into a buffer of ours, which only another one around its handle does not.
+    inner._handle = null;
     this.socket.destroy();
     const options = { handle, allowHalfOpen: true };
     const socket = new net.Socket(options as net.SocketConstructorOpts);

@@ -62,11 +62,11 @@ export class Http2Campaign {
       frame(SETTINGS, 0, 0),
       frame(SETTINGS, ACK, 0),
     ]);
-    if (random.below(20) === 0) input = Buffer.from(this.#mutated(input));
+    if (random.below(20) === 0) input = Buffer.from(this.mutated(input));
     const count = 1 + random.below(12);
     for (let i = 0; i < count; i++) {
-      const next = this.#frame(i);
-      input = Buffer.concat([input, random.below(8) === 0 ? this.#mutated(next) : next]);
+      const next = this.frame(i);
+      input = Buffer.concat([input, random.below(8) === 0 ? this.mutated(next) : next]);
     }
     for (let from = 0; from < input.length && !socket.destroyed; ) {
       const size = 1 + random.below(random.below(3) === 0 ? 20 : 40_000);
@@ -83,7 +83,8 @@ export class Http2Campaign {
     await closed;
   }
 
-  #frame(at: number): Buffer {
+  /** A frame as a client might send it, or a fool. @param at how many came before it */
+  frame(at: number): Buffer {
     const random = this.#random;
     const stream = random.below(5) === 0 ? random.below(2 ** 31) : 2 * at + 1;
     if (at === 0 || random.below(3) === 0) return frame(1, 4 | random.below(2), 2 * at + 1, get());
@@ -127,7 +128,7 @@ export class Http2Campaign {
     return Buffer.from(Array.from({ length }, () => this.#random.below(256)));
   }
 
-  #mutated(bytes: Buffer): Buffer {
+  mutated(bytes: Buffer): Buffer {
     const random = this.#random;
     const copy = Buffer.from(bytes);
     for (let i = 1 + random.below(3); i > 0 && copy.length > 0; i--) {

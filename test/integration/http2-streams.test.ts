@@ -450,3 +450,15 @@ test("a field set by the socket's edits is in every answer, in lower case", asyn
   assert.equal((await answerOf(session.request({ ":path": "/" }))).headers.server, "edge");
   session.close();
 });
+
+test("an exchange that takes longer than a request may is answered 504, and its service hears of it", async (t) => {
+  const service = new FunctionService(() => {});
+  const proxy = await TestProxy.start(t, { service, http: { timeouts: { request: 100 } } });
+  const session = dial(t, proxy);
+  assert.equal((await answerOf(session.request({ ":path": "/" }))).status, 504);
+  assert.deepEqual(
+    service.aborts.map(({ code }) => code),
+    ["upstream_total_timeout"],
+  );
+  session.close();
+});
