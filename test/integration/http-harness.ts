@@ -158,6 +158,7 @@ export class TestProxy {
       this.server.drain(0, resolve);
       this.server.close();
     });
+    await until(() => this.upstreamConnections().open === this.upstreamConnections().idle);
     this.#external?.close();
     await until(() => this.upstreamConnections().open === 0 && this.context.wheel.size === 0);
     assert.equal(this.server.connections, 0, "connections are closed");
