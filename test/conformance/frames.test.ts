@@ -253,6 +253,26 @@ test("HTTP/2 frames", { timeout: 120_000 }, async (t) => {
     client.socket.destroy();
   });
 
+  await t.test(
+    "a table entry named over and over is no way to fill memory: its stream ends (RFC 7541 §7.3)",
+    async () => {
+      const late = ways.answering(ok);
+      // A literal of 4,000 octets that enters the table, and then one octet for each time that it is meant again.
+      const entry = Buffer.concat([Buffer.from([0x40]), block([["x", "y".repeat(4_000)]]).subarray(1)]);
+      const bomb = Buffer.concat([get(late), entry, Buffer.alloc(12_000, 0xbe)]);
+      const client = await dial();
+      for (let each = 1; each < 40; each += 2)
+        client.send(frame(HEADERS, END_HEADERS | END_STREAM, each, bomb));
+      await client.until(
+        () => client.closed || client.frames.some(({ stream: on }) => on === 39),
+        "the last stream's end",
+      );
+      assert.equal(ways.reached(late).length, 0);
+      client.socket.destroy();
+      await unharmed();
+    },
+  );
+
   await t.test("bytes that are not the preface end the connection (§3.4)", async () => {
     const client = await ways.send(ways.way("external"), "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n");
     await client.ended();
