@@ -1,5 +1,6 @@
 import * as net from "node:net";
 import type { BodySink, Lender } from "../http/body.ts";
+import { ConnectedSocket } from "./connected-socket.ts";
 import { noLender, ReadBuffer } from "./read-buffer.ts";
 import { beginTurn, endTurn, flushLater } from "./turn.ts";
 
@@ -152,10 +153,11 @@ export class Transport {
     return new Transport(
       owner,
       (transport) => {
-        const own = { allowHalfOpen: true, writableHighWaterMark, onread: transport.#onread() };
-        const socket = net.connect({ ...options, ...own });
+        const all = { ...options, allowHalfOpen: true, writableHighWaterMark, onread: transport.#onread() };
+        const take = (bytes: Buffer): void => transport.#take(bytes);
+        const socket = new ConnectedSocket(all as net.SocketConstructorOpts, shared, take);
         socket.on("connect", () => transport.owner.onConnect());
-        return socket;
+        return socket.connect(all);
       },
       false,
     );
