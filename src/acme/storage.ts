@@ -6,12 +6,12 @@ import {
   globSync,
   mkdirSync,
   openSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { readOrNull } from "../tls/data-directory.ts";
 import { AcmeError } from "./acme-error.ts";
 import { checkIssued, type IssuedCertificate } from "./issued-certificate.ts";
 import { type AcmeSettings, nameSet, shortHash } from "./settings.ts";
@@ -127,15 +127,6 @@ function readCertificate(path: string, names: readonly string[]): IssuedCertific
     return checkIssued(text.slice(at), text.slice(0, at), names);
   } catch {
     return null;
-  }
-}
-
-function readOrNull(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { SocketTcpConfig } from "../config/schema/tcp.ts";
-import { newErrorId } from "../errors/error-id.ts";
 import type { ProxyError } from "../errors/proxy-error.ts";
 import type { TlsFacts } from "../http/exchange.ts";
+import { reportError } from "../observability/error-report.ts";
 import type { Logger } from "../observability/log.ts";
 import { metricKey } from "../observability/metric-key.ts";
 import type { Gauges, Metrics, Traffic } from "../observability/traffic.ts";
@@ -108,19 +108,9 @@ export class TcpServer implements ConnectionServer, TimerOwner {
     for (const connection of [...this.#connections]) connection.destroy();
   }
 
-  /** Counts the error, gives it its id and writes it to the log, unless whoever gave it an id has written more of it. */
+  /** See `reportError`. */
   report(error: ProxyError, target: string): void {
-    this.traffic.error(error.code);
-    if (error.id !== "") return;
-    error.id = newErrorId();
-    const level = error.source === "downstream" ? "debug" : error.status >= 500 ? "error" : "warn";
-    this.log.log(level, "tunnel.failed", error.message, {
-      id: error.id,
-      code: error.code,
-      socket: this.name,
-      target,
-      ...error.details,
-    });
+    reportError(this, "tunnel.failed", error, target);
   }
 
   #open(

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
@@ -7,4 +8,14 @@ export function dataDirectory(env: NodeJS.ProcessEnv): string {
   if (own !== undefined && own !== "") return own;
   const base = data !== undefined && data !== "" ? data : join(env.HOME ?? homedir(), ".local", "share");
   return join(base, "sluice");
+}
+
+/** A file's text; null when there is no such file. @throws the system's error for any other reason */
+export function readOrNull(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
 }

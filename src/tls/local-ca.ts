@@ -6,7 +6,7 @@ import forge from "node-forge";
 import { parseIp } from "../net/cidr.ts";
 import { isPrivateName, isUnder, privateRanges, privateSuffixes } from "../net/private-names.ts";
 import type { ServedKeypair } from "./acceptor.ts";
-import { dataDirectory } from "./data-directory.ts";
+import { dataDirectory, readOrNull } from "./data-directory.ts";
 import {
   describeCertificate,
   type Keys,
@@ -191,15 +191,6 @@ function lastsFor(pem: string, ms: number): boolean {
     return new X509Certificate(certificateOf(pem)).validToDate.getTime() > Date.now() + ms;
   } catch {
     return false;
-  }
-}
-
-function readOrNull(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
   }
 }
 

@@ -200,3 +200,13 @@ export function oneOf(value: object, kinds: readonly string[], context: z.Refine
   });
   return false;
 }
+
+/** Of a socket whose clients could not read an answer. */
+export const connectionLimit = z
+  .int()
+  .positive()
+  .default(10_000)
+  .meta({
+    description: "Connections of this socket at one time, in each shard. One more is closed at once.",
+    examples: [10_000],
+  });

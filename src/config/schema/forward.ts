@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { duration } from "./common.ts";
+import { connectionLimit, duration } from "./common.ts";
 import { keypair } from "./tls.ts";
 import { userSource } from "./users.ts";
 
@@ -161,14 +161,7 @@ export const socks = z
       .prefault({}),
     limits: z
       .strictObject({
-        connections: z
-          .int()
-          .positive()
-          .default(10_000)
-          .meta({
-            description: "Connections of this socket at one time, in each shard. One more is closed at once.",
-            examples: [10_000],
-          }),
+        connections: connectionLimit,
       })
       .meta({ id: "SocksLimits", title: "Limits of SOCKS" })
       .prefault({}),

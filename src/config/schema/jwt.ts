@@ -1,22 +1,8 @@
 import { z } from "zod";
+import { jwtAlgorithms } from "../../net/verification-key.ts";
 import { cookieName, designator, duration, headerName, oneOf, text } from "./common.ts";
 
-const algorithm = z.enum([
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-  "Ed25519",
-  "HS256",
-  "HS384",
-  "HS512",
-]);
+const algorithm = z.enum(jwtAlgorithms);
 
 /** Host and the fields that frame a message are the proxy's own. */
 const ownHeader = headerName.refine((value) => value.toLowerCase() !== "host", {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { duration, text } from "./common.ts";
+import { connectionLimit, duration, text } from "./common.ts";
 
 /** Byte streams on a socket. */
 export const socketTcp = z
@@ -54,14 +54,7 @@ export const socketTcp = z
       .prefault({}),
     limits: z
       .strictObject({
-        connections: z
-          .int()
-          .positive()
-          .default(10_000)
-          .meta({
-            description: "Connections of this socket at one time, in each shard. One more is closed at once.",
-            examples: [10_000],
-          }),
+        connections: connectionLimit,
       })
       .meta({ id: "SocketTcpLimits", title: "Limits of byte streams" })
       .prefault({}),

@@ -1,7 +1,6 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { ProxyAuthConfig, SocksConfig } from "../../config/schema/forward.ts";
-import { newErrorId } from "../../errors/error-id.ts";
 import type { ProxyError } from "../../errors/proxy-error.ts";
 import type { TlsFacts } from "../../http/exchange.ts";
 import { ClientIdentity } from "../../net/client-identity.ts";
@@ -9,6 +8,7 @@ import type { ConnectionServer } from "../../net/connection-server.ts";
 import type { Peer } from "../../net/peer.ts";
 import { TimerWheel } from "../../net/timer-wheel.ts";
 import { Transport, type TransportOwner } from "../../net/transport.ts";
+import { reportError } from "../../observability/error-report.ts";
 import type { Logger } from "../../observability/log.ts";
 import type { Traffic } from "../../observability/traffic.ts";
 import type { ServiceContext } from "../../services/context.ts";
@@ -92,19 +92,9 @@ export class SocksServer implements ConnectionServer {
     for (const connection of [...this.#connections]) connection.destroy();
   }
 
-  /** Counts the error, gives it its id and writes it to the log, unless whoever gave it an id has written more of it. */
+  /** See `reportError`. */
   report(error: ProxyError, target: string): void {
-    this.traffic.error(error.code);
-    if (error.id !== "") return;
-    error.id = newErrorId();
-    const level = error.source === "downstream" ? "debug" : error.status >= 500 ? "error" : "warn";
-    this.log.log(level, "tunnel.failed", error.message, {
-      id: error.id,
-      code: error.code,
-      socket: this.name,
-      target,
-      ...error.details,
-    });
+    reportError(this, "tunnel.failed", error, target);
   }
 
   #serve(open: (owner: TransportOwner) => Transport, tls: TlsFacts | null, peer: Peer | null): void {

@@ -8,6 +8,7 @@ import type { ConnectionServer } from "../../net/connection-server.ts";
 import type { Peer } from "../../net/peer.ts";
 import { TimerWheel } from "../../net/timer-wheel.ts";
 import { Transport, type TransportOwner } from "../../net/transport.ts";
+import { reportError } from "../../observability/error-report.ts";
 import type { Logger } from "../../observability/log.ts";
 import type { Metrics, Traffic } from "../../observability/traffic.ts";
 import type { Service } from "../../services/service.ts";
@@ -186,19 +187,9 @@ export class HttpServer implements ConnectionServer {
     for (const connection of [...this.#connections]) connection.destroy();
   }
 
-  /** Counts the error, gives it its id and writes it to the log, unless whoever gave it an id has written more of it. */
+  /** See `reportError`. */
   report(error: ProxyError, target: string): void {
-    this.traffic.error(error.code);
-    if (error.id !== "") return;
-    error.id = newErrorId();
-    const level = error.source === "downstream" ? "debug" : error.status >= 500 ? "error" : "warn";
-    this.log.log(level, "exchange.failed", error.message, {
-      id: error.id,
-      code: error.code,
-      socket: this.name,
-      target,
-      ...error.details,
-    });
+    reportError(this, "exchange.failed", error, target);
   }
 
   #add(connection: ServedConnection): void {
