@@ -64,11 +64,6 @@ export class EndpointGroup implements NameOwner {
     return this.#endpoints;
   }
 
-  /** Those that requests are shared among right now. */
-  get candidates(): readonly Endpoint[] {
-    return this.#candidates;
-  }
-
   /** Exchanges and tunnels that wait for a name. */
   get waiting(): number {
     return this.#waiting.size;

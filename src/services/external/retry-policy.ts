@@ -40,10 +40,6 @@ export class RetryPolicy {
     this.#retrying--;
   }
 
-  get retrying(): number {
-    return this.#retrying;
-  }
-
   /** Milliseconds, doubled with each attempt; the random half keeps those that failed together from coming back so. */
   delay(attempt: number, random: number): number {
     const full = Math.min((this.backoffMs ?? 0) * 2 ** Math.max(0, attempt - 1), maxBackoffMs);

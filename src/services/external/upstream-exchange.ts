@@ -113,24 +113,17 @@ export class UpstreamExchange implements ExchangeHandler, AttemptOwner, ClockOwn
       this.#replay?.settle();
       if (this.#clock !== null) this.#clock.try = Number.POSITIVE_INFINITY;
     }
-    if (upstream.responseEdits.active) upstream.responseEdits.apply(head.headers);
-    if (upstream.sticky !== null && endpoint !== this.#preferred) {
-      upstream.sticky.issue(head, endpoint, this.client.secure);
-    }
+    this.#edit(head, endpoint);
     if (body === null) this.#finish(head.status);
     this.#exchange.respond(head, body);
   }
 
   onSwitch(head: ResponseHead, stream: ByteStream): void {
-    const upstream = this.#upstream;
     const endpoint = this.#endpoint as Endpoint;
     this.#status = head.status;
     endpoint.answered(head.status);
     this.#replay?.settle();
-    if (upstream.responseEdits.active) upstream.responseEdits.apply(head.headers);
-    if (upstream.sticky !== null && endpoint !== this.#preferred) {
-      upstream.sticky.issue(head, endpoint, this.client.secure);
-    }
+    this.#edit(head, endpoint);
     if (this.#exchange.handler === this) this.#exchange.handler = null;
     // A tunnel may stay for longer than any exchange.
     this.#clock?.stop();
@@ -197,6 +190,13 @@ export class UpstreamExchange implements ExchangeHandler, AttemptOwner, ClockOwn
   }
 
   // --- inner
+
+  /** What the client gets to see of a response's head. */
+  #edit(head: ResponseHead, endpoint: Endpoint): void {
+    const { responseEdits, sticky } = this.#upstream;
+    if (responseEdits.active) responseEdits.apply(head.headers);
+    if (sticky !== null && endpoint !== this.#preferred) sticky.issue(head, endpoint, this.client.secure);
+  }
 
   /** The first attempt, of a group. */
   #choose(): void {
