@@ -17,6 +17,8 @@ class Rig {
   readonly answers: Record<string, (exchange: Exchange) => void> = {};
   /** `name method target body` of each request that came whole. */
   readonly seen: string[] = [];
+  /** Requests with a body of which some has come. */
+  begun = 0;
   proxy!: TestProxy;
 
   static async start(context: TestContext, rules: z.input<typeof routerSchema>): Promise<Rig> {
@@ -54,7 +56,10 @@ class Rig {
     if (source === null) finish();
     else {
       source.pipe({
-        write: (chunk) => chunks.push(Uint8Array.from(chunk)) > 0,
+        write: (chunk) => {
+          if (chunks.length === 0) this.begun++;
+          return chunks.push(Uint8Array.from(chunk)) > 0;
+        },
         end: finish,
         fail: (error) => exchange.fail(error),
       });
@@ -209,4 +214,31 @@ test("a rule has middlewares of its own", async (context) => {
   ]);
   assert.equal((await rig.ask("/a")).headers.get("x-a"), "1");
   assert.equal((await rig.ask("/b")).headers.get("x-a"), null);
+});
+
+test("of bodies that come slowly, no more are copied for a mirror than it takes at a time", async (context) => {
+  const rig = await Rig.start(context, [
+    { mirror: { service: "shadow", bodyBytes: "1KiB", concurrent: 1 }, service: "app" },
+  ]);
+  const streams = ["one", "two"].map((name) => {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    const answer = rig.text(`/${name}`, { method: "POST", body: readable, duplex: "half" } as RequestInit);
+    return { writer, answer };
+  });
+  for (const { writer } of streams) await writer.write(Buffer.from("half "));
+  await until(() => rig.begun === 2);
+  for (const { writer } of streams) {
+    await writer.write(Buffer.from("whole"));
+    await writer.close();
+  }
+  assert.deepEqual(await Promise.all(streams.map(({ answer }) => answer)), [
+    "app /one half whole",
+    "app /two half whole",
+  ]);
+  await until(() => rig.seen.some((line) => line.startsWith("shadow")));
+  // The place is free again.
+  await rig.text("/three", { method: "POST", body: "late" });
+  await until(() => rig.seen.includes("shadow POST /three late"));
+  assert.equal(rig.seen.filter((line) => line.startsWith("shadow")).length, 2);
 });

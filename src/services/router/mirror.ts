@@ -21,6 +21,8 @@ export class Mirror implements Middleware {
   readonly config: MirrorConfig;
   readonly wheel: TimerWheel;
   shadows = 0;
+  /** Bodies that are being copied: as many as shadows, or slow clients could fill the memory with them. */
+  copies = 0;
   #service: Service | null = null;
 
   constructor(config: MirrorConfig, wheel: TimerWheel) {
@@ -165,11 +167,19 @@ class MirroredExchange extends PassedExchange {
 
   override takeBody(): BodySource | null {
     const body = this.outer.takeBody();
-    return body === null ? null : new CopiedBody(body, this);
+    const { config, copies } = this.#mirror;
+    if (body === null || copies >= config.concurrent) return body;
+    this.#mirror.copies++;
+    return new CopiedBody(body, this);
   }
 
   get limit(): number {
     return this.#mirror.config.bodyBytes;
+  }
+
+  /** The copy is over, whatever came of it. */
+  copied(): void {
+    this.#mirror.copies--;
   }
 
   whole(bytes: Uint8Array): void {
@@ -203,7 +213,7 @@ class CopiedBody implements BodySource, BodySink {
 
   cancel(error: ProxyError): void {
     this.#sink = null;
-    this.#chunks = null;
+    this.#drop();
     this.#source.cancel(error);
   }
 
@@ -225,7 +235,7 @@ class CopiedBody implements BodySource, BodySink {
     const sink = this.#sink;
     const chunks = this.#chunks;
     this.#sink = null;
-    this.#chunks = null;
+    this.#drop();
     sink?.end(trailers);
     if (chunks !== null) this.#exchange.whole(Buffer.concat(chunks));
   }
@@ -233,14 +243,20 @@ class CopiedBody implements BodySource, BodySink {
   fail(error: ProxyError): void {
     const sink = this.#sink;
     this.#sink = null;
-    this.#chunks = null;
+    this.#drop();
     sink?.fail(error);
+  }
+
+  #drop(): void {
+    if (this.#chunks === null) return;
+    this.#chunks = null;
+    this.#exchange.copied();
   }
 
   #keep(chunk: Uint8Array): void {
     if (this.#chunks === null) return;
     this.#size += chunk.length;
-    if (this.#size > this.#exchange.limit) this.#chunks = null;
+    if (this.#size > this.#exchange.limit) this.#drop();
     // The sink owns the chunk from now on, and may change it.
     else this.#chunks.push(Uint8Array.from(chunk));
   }
