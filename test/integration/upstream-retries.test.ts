@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { FaultOrigin } from "../support/fault-origin.ts";
 import { RawOrigin, TestProxy, until } from "./http-harness.ts";
 import { ask, namedOrigins } from "./upstream-harness.ts";
@@ -182,6 +185,33 @@ test("perTryTimeout ends an attempt and not the exchange; total ends all of it",
   assert.deepEqual(limited.errors, { upstream_total_timeout: 1 });
   const tries = limited.upstreamMetric("retries_total", 'kind="timeout"');
   assert.ok(tries >= 1 && tries < 5);
+});
+
+test("a client that uploads slowly does not use up perTryTimeout, nor the server's good name", async (t) => {
+  const origins = await namedOrigins(t, 2);
+  const proxy = await TestProxy.start(t, {
+    external: {
+      addresses: origins.map(({ address }) => address),
+      retries: { on: ["connect", "timeout"], perTryTimeout: "50ms" },
+      health: { passive: { failures: 1 } },
+      balance: { hash: "path" },
+    },
+  });
+  const socket = connect(proxy.port, "127.0.0.1");
+  t.after(() => socket.destroy());
+  let text = "";
+  socket.on("data", (bytes) => {
+    text += bytes.toString("latin1");
+  });
+  socket.write("PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n");
+  for (const part of "body") {
+    await setTimeout(90);
+    socket.write(part);
+  }
+  await once(socket, "close");
+  assert.match(text, /^HTTP\/1.1 200 OK/);
+  assert.deepEqual(proxy.errors, {});
+  assert.equal(proxy.upstreamMetric("health_changes_total", 'state="ejected"'), 0);
 });
 
 test("a budget keeps retries from becoming the load", async (t) => {

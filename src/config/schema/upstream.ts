@@ -158,7 +158,8 @@ export const retries = z
       }),
     perTryTimeout: duration.prefault(0).meta({
       description:
-        "Until the head of a response, for each attempt; it counts as `timeout`. 0 is `timeouts.head` alone.",
+        "Until the head of a response, for each attempt; it counts as `timeout`. While a client has not sent its whole body it " +
+        "begins anew. 0 is `timeouts.head` alone.",
       examples: ["2s"],
     }),
     backoff: duration.prefault("25ms").meta({

@@ -21,6 +21,7 @@ export class Ejection implements TimerOwner {
   #times = 0;
   /** When its conduct is good enough that the next ejection is a first one. */
   #forgetAt = 0;
+  #closed = false;
 
   constructor(owner: EjectionOwner, config: PassiveConfig, wheel: TimerWheel) {
     this.#owner = owner;
@@ -45,13 +46,14 @@ export class Ejection implements TimerOwner {
   }
 
   close(): void {
+    this.#closed = true;
     this.#wheel.cancel(this.#timer);
   }
 
   #count(): void {
     this.#failures++;
     // While it is out, those that were under way, or that a panic sends, say nothing new.
-    if (this.ejected || this.#failures < this.#config.failures) return;
+    if (this.ejected || this.#closed || this.#failures < this.#config.failures) return;
     const failures = this.#failures;
     this.#failures = 0;
     const now = this.#wheel.now();

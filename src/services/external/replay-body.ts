@@ -43,6 +43,11 @@ export class ReplayBody implements BodySource, BodySink {
     return !this.#lossy && !this.#settled;
   }
 
+  /** It flows, and the source has more to bring before anybody else can go on. */
+  get awaitsClient(): boolean {
+    return this.#piped && !this.#ended && !this.#held;
+  }
+
   /** No attempt follows, so nothing more is kept. Idempotent. */
   settle(): void {
     if (this.#settled) return;

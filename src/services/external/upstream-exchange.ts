@@ -175,7 +175,13 @@ export class UpstreamExchange implements ExchangeHandler, AttemptOwner, ClockOwn
   }
 
   onTry(): void {
-    const ms = this.#upstream.retry?.perTryMs;
+    const { retry, wheel } = this.#upstream;
+    const ms = retry?.perTryMs ?? 0;
+    // A client that uploads slowly says nothing about the server, and must not get it ejected.
+    if (this.#replay?.awaitsClient === true) {
+      this.#time.try = wheel.now() + ms;
+      return;
+    }
     const message = `cannot get a response from ${this.#endpoint?.where}: no head within ${ms} ms`;
     this.#attempt?.fail(new ProxyError("upstream_head_timeout", message));
   }
