@@ -235,6 +235,18 @@ test("an unread response that is small is read to its end for the sake of the co
   await until(() => proxy.upstreamConnections().idle === 1);
 });
 
+test("one that does not come to its end is not waited for", async (t) => {
+  const origin = await RawOrigin.start(t, (connection) => {
+    connection.socket.on("data", () => connection.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"));
+  });
+  const proxy = await TestProxy.start(t, { external: { address: origin.address } });
+  const sub = new SubExchange();
+  proxy.service.handle(sub);
+  await until(() => sub.status === 200);
+  sub.body?.cancel(new ProxyError("internal", "cannot use the body: nobody reads it"));
+  await until(() => proxy.upstreamConnections().open === 0);
+});
+
 test("a websocket goes through after its 101", async (t) => {
   const origin = await RawOrigin.start(t, (connection) => {
     void connection.got("\r\n\r\n").then(async () => {

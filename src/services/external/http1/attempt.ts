@@ -181,7 +181,7 @@ export class Http1Attempt implements Attempt, SenderOwner, BodySource {
 
   /** All input is read, and more is to come. */
   onStarved(): void {
-    if (this.#state === READING) this.#arm(this.#upstream.config.timeouts.idle);
+    if (this.#state === READING && !this.#discarding) this.#arm(this.#upstream.config.timeouts.idle);
   }
 
   /** 101: checked against the offer before a byte goes through (RFC 9110 §7.8). */
