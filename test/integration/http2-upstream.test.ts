@@ -325,3 +325,46 @@ test("early hints and 100 Continue of an HTTP/2 server reach the client", async 
   const text = await client.got("204");
   assert.match(text, /103 Early Hints\r\nlink: <\/a>\r\n/);
 });
+
+test("a bound of those who wait holds neither for those that a connection is opened for, nor for checks of health", async (t) => {
+  const held: http2.ServerHttp2Stream[] = [];
+  let checks = 0;
+  const server = await serve(
+    t,
+    (stream, headers) => {
+      if (headers[":path"] === "/held") {
+        held.push(stream);
+        return;
+      }
+      if (headers[":path"] === "/check") checks++;
+      stream.respond({ ":status": 200 });
+      stream.end("ok");
+    },
+    { settings: { maxConcurrentStreams: 1 } },
+  );
+  const proxy = await start(t, server.address, {
+    limits: { connections: 1, pending: 1 },
+    health: { check: { path: "/check", interval: "100ms", down: 1 } },
+  });
+  const held1 = ask(t, proxy, { ":path": "/held" });
+  await until(() => held.length === 1);
+  const held2 = ask(t, proxy, { ":path": "/held" });
+  await until(() => proxy.upstreamMetric("pending") === 1);
+  assert.equal((await ask(t, proxy)).status, 503);
+  const before = checks;
+  await until(() => checks >= before + 3);
+  const labels = `endpoint="${server.address}",kind="check"`;
+  assert.equal(proxy.upstreamMetric("endpoint_failures_total", labels), 0);
+  for (let i = 0; i < 2; i++) {
+    await until(() => held.length > i);
+    held[i]?.respond({ ":status": 200 });
+    held[i]?.end("late");
+  }
+  assert.deepEqual(
+    (await Promise.all([held1, held2])).map(({ body }) => body),
+    ["late", "late"],
+  );
+  const cold = await start(t, server.address, { limits: { pending: 1 } });
+  const all = await Promise.all(Array.from({ length: 5 }, () => ask(t, cold)));
+  assert.ok(all.every(({ status }) => status === 200));
+});

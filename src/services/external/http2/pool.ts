@@ -60,7 +60,11 @@ export class Http2Pool implements EndpointClient, TimerOwner {
       }
     }
     const { upstream } = this.#endpoint;
-    if (!upstream.mayWait) {
+    const opening = this.#sessions.filter((session) => session.isConnecting);
+    const awaited = opening.reduce((sum, session) => sum + session.streamLimit, 0);
+    const mayOpen = this.#open.size < upstream.config.limits.connections;
+    // The bound is for those that no connection is opened for; a check of health among them would fail by our own load.
+    if (this.#waiting.size >= awaited && !mayOpen && !upstream.mayWait) {
       attempt.onNoSession(upstream.refuse("pending"));
       return;
     }
@@ -69,11 +73,7 @@ export class Http2Pool implements EndpointClient, TimerOwner {
     if (this.#waiting.size === 0) upstream.wheel.arm(this.#timer, deadline);
     this.#waiting.set(attempt, deadline);
     upstream.pending++;
-    const opening = this.#sessions.filter((session) => session.isConnecting);
-    const awaited = opening.reduce((sum, session) => sum + session.streamLimit, 0);
-    if (this.#waiting.size > awaited && this.#open.size < upstream.config.limits.connections) {
-      this.#openSession();
-    }
+    if (this.#waiting.size > awaited && mayOpen) this.#openSession();
   }
 
   /** The attempt does not want a session any more. */
