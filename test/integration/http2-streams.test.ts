@@ -462,3 +462,27 @@ test("an exchange that takes longer than a request may is answered 504, and its 
   );
   session.close();
 });
+
+test("a client that reads slowly, but reads, gets a large body however long it takes", async (t) => {
+  const size = 500_000;
+  const service = new FunctionService((exchange) => {
+    exchange.respond(new ResponseHead(200), new BytesBody(Buffer.alloc(size)));
+  });
+  const proxy = await TestProxy.start(t, { service, http: { timeouts: { idle: 400 } } });
+  const client = await FrameClient.connect(t, proxy.port);
+  client.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, get()));
+  const received = (): number =>
+    client.frames.reduce((sum, { type, payload }) => (type === DATA ? sum + payload.length : sum), 0);
+  const windowUpdate = 8;
+  const more = Buffer.alloc(4);
+  more.writeUInt32BE(65_535);
+  for (let granted = 65_535; granted < size; granted += 65_535) {
+    await client.until(() => received() >= granted, `${granted} bytes`);
+    // Longer than the idle time in all, shorter each.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    client.send(frame(windowUpdate, 0, 0, more), frame(windowUpdate, 0, 1, more));
+  }
+  await client.until(() => received() === size, "the whole body");
+  await until(() => proxy.server.exchanges === 0);
+  assert.equal(proxy.errors.request_timeout, undefined);
+});

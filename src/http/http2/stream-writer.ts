@@ -9,6 +9,9 @@ export interface StreamWriterOwner {
   onWriterFree(): void;
 }
 
+/** What is written at one time of a larger chunk. */
+const pieceBytes = 65_536;
+
 interface Carrier {
   sluiceWriter?: StreamWriter;
 }
@@ -30,7 +33,11 @@ export class StreamWriter {
   readonly #source: BodySource;
   #trailers: OutgoingFields | null = null;
   #listening = false;
-  /** All that was announced is with the stream. */
+  /** Chunks that wait; null when none does. */
+  #rest: Uint8Array[] | null = null;
+  /** The body has ended, and something of it waits. */
+  #isEnding = false;
+  /** All of it is with the stream. */
   #ended = false;
 
   /** @param sendsTrailers the stream was opened with `waitForTrailers` */
@@ -65,28 +72,22 @@ export class StreamWriter {
   write(chunk: Uint8Array): boolean {
     this.written += chunk.length;
     if (this.isOver || this.#stream.destroyed) return false;
-    if (this.written === this.#length && !this.#sendsTrailers && chunk.length > 0) {
-      // END_STREAM goes with the last bytes.
-      this.#ended = true;
-      this.#stream.end(chunk);
-      return true;
+    if (this.#rest !== null || chunk.length > pieceBytes) {
+      this.#rest ??= [];
+      this.#rest.push(chunk);
+      if (!this.blocked) this.#writeRest();
+      return !this.blocked;
     }
-    if (chunk.length === 0 || this.#stream.write(chunk)) return !this.blocked;
-    if (!this.blocked) {
-      this.blocked = true;
-      this.#owner.onWriterBlocked();
-    }
-    if (!this.#listening) {
-      this.#listening = true;
-      (this.#stream as Carrier).sluiceWriter = this;
-      this.#stream.on("drain", onDrain);
-    }
-    return false;
+    if (chunk.length === 0) return !this.blocked;
+    const more = this.#push(chunk, this.written === this.#length);
+    if (!more) this.#block();
+    return more;
   }
 
   end(trailers: HeaderBlock | null): void {
     if (this.#sendsTrailers) this.#trailers = trailerFields(trailers);
-    if (!this.#ended) this.#stream.end();
+    if (this.#rest === null) this.#finish();
+    else this.#isEnding = true;
   }
 
   cancel(error: Parameters<BodySource["cancel"]>[0]): void {
@@ -96,6 +97,8 @@ export class StreamWriter {
   onDrain(): void {
     if (!this.blocked) return;
     this.blocked = false;
+    this.#writeRest();
+    if (this.blocked || this.#ended) return;
     this.#owner.onWriterFree();
     this.#source.resume();
   }
@@ -106,6 +109,46 @@ export class StreamWriter {
     } catch {
       // The stream was reset in the meantime; its close says so.
     }
+  }
+
+  /** Writes what waits, a piece at a time: each that the peer takes is told, where one great write would look like a stall. */
+  #writeRest(): void {
+    const rest = this.#rest;
+    if (rest === null) return;
+    while (!this.blocked && rest.length > 0) {
+      const first = rest[0] as Uint8Array;
+      const piece = first.length > pieceBytes ? first.subarray(0, pieceBytes) : first;
+      if (piece === first) rest.shift();
+      else rest[0] = first.subarray(pieceBytes);
+      const isLast = rest.length === 0 && this.written === this.#length;
+      if (!this.#push(piece, isLast)) this.#block();
+    }
+    if (rest.length > 0) return;
+    this.#rest = null;
+    if (this.#isEnding) this.#finish();
+  }
+
+  /** @param isLast END_STREAM may go with it. @returns false when the peer has enough for now */
+  #push(piece: Uint8Array, isLast: boolean): boolean {
+    if (!isLast || this.#sendsTrailers) return this.#stream.write(piece);
+    this.#ended = true;
+    this.#stream.end(piece);
+    return true;
+  }
+
+  #finish(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#stream.end();
+  }
+
+  #block(): void {
+    this.blocked = true;
+    this.#owner.onWriterBlocked();
+    if (this.#listening) return;
+    this.#listening = true;
+    (this.#stream as Carrier).sluiceWriter = this;
+    this.#stream.on("drain", onDrain);
   }
 }
 

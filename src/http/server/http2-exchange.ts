@@ -314,7 +314,7 @@ export class Http2Exchange
   }
 
   onWriterFree(): void {
-    this.#clock.blockFor(0);
+    if (this.#state < ENDING) this.#clock.blockFor(0);
   }
 
   onTimer(now: number): void {
