@@ -368,3 +368,17 @@ test("a bound of those who wait holds neither for those that a connection is ope
   const all = await Promise.all(Array.from({ length: 5 }, () => ask(t, cold)));
   assert.ok(all.every(({ status }) => status === 200));
 });
+
+test("a warm connection stands before a request comes, and again after it went", async (t) => {
+  const server = await serve(t, (stream) => {
+    stream.respond({ ":status": 200 });
+    stream.end("ok");
+  });
+  const proxy = await start(t, server.address, { warm: 3, timeouts: { keepAlive: "100ms" } });
+  await until(() => proxy.upstreamConnections().idle === 1);
+  // One that was idle for too long, and one that the server closes.
+  await until(() => server.sessions.length === 2);
+  server.sessions[1]?.close();
+  await until(() => server.sessions.length === 3);
+  assert.equal((await ask(t, proxy)).body, "ok");
+});

@@ -3,15 +3,15 @@ import { ProxyError } from "../../../errors/proxy-error.ts";
 import { type TimerOwner, type TimerWheel, WheelTimer } from "../../../net/timer-wheel.ts";
 import type { AttemptOwner, EndpointClient } from "../attempt.ts";
 import type { Endpoint } from "../endpoint.ts";
+import { WarmConnections, type WarmPool } from "../warm-connections.ts";
 import { Http1Attempt } from "./attempt.ts";
 import { Http1Connection } from "./connection.ts";
-import { WarmConnections } from "./warm-connections.ts";
 
 /**
  * The HTTP/1.1 connections to one endpoint. An idle connection is used last in, first out, so that a quiet time lets the others
  * run out. At the bound, attempts wait in order; the wait counts against their time to connect.
  */
-export class Http1Pool implements EndpointClient, TimerOwner {
+export class Http1Pool implements EndpointClient, WarmPool, TimerOwner {
   readonly #endpoint: Endpoint;
   readonly #wheel: TimerWheel;
   readonly #timer: WheelTimer = new WheelTimer(this);
@@ -46,7 +46,10 @@ export class Http1Pool implements EndpointClient, TimerOwner {
     this.#warm.fill();
   }
 
-  /** Opens a connection that no attempt waits for. */
+  get usable(): number {
+    return this.#open.size;
+  }
+
   openAhead(): void {
     this.#openFor(null, this.#connectDeadline());
   }
@@ -110,7 +113,7 @@ export class Http1Pool implements EndpointClient, TimerOwner {
     if (!this.#open.delete(connection)) return;
     const index = this.#idle.lastIndexOf(connection);
     if (index >= 0) this.#idle.splice(index, 1);
-    this.#warm?.lost(connection);
+    this.#warm?.lost(connection.stoodAt);
     if (this.#waiting.size === 0 || this.#open.size >= this.#limits.connections) return;
     const deadline = this.#waiting.values().next().value ?? this.#connectDeadline();
     const next = this.#nextWaiting();

@@ -2,6 +2,7 @@ import { ProxyError } from "../../../errors/proxy-error.ts";
 import { type TimerOwner, WheelTimer } from "../../../net/timer-wheel.ts";
 import type { AttemptOwner, EndpointClient } from "../attempt.ts";
 import type { Endpoint } from "../endpoint.ts";
+import { WarmConnections, type WarmPool } from "../warm-connections.ts";
 import { Http2Attempt } from "./attempt.ts";
 import { Http2Session } from "./session.ts";
 
@@ -9,7 +10,7 @@ import { Http2Session } from "./session.ts";
  * The HTTP/2 connections to one endpoint. One is enough until the server's limit of streams is reached; then another is
  * opened, and at the bound attempts wait in order.
  */
-export class Http2Pool implements EndpointClient, TimerOwner {
+export class Http2Pool implements EndpointClient, WarmPool, TimerOwner {
   readonly #endpoint: Endpoint;
   readonly #timer: WheelTimer = new WheelTimer(this);
   /** Those that take streams, or will; few, so that a list will do. */
@@ -18,6 +19,7 @@ export class Http2Pool implements EndpointClient, TimerOwner {
   readonly #open: Set<Http2Session> = new Set();
   /** In the order in which they came, with the time until which they wait. */
   readonly #waiting: Map<Http2Attempt, number> = new Map();
+  #warm: WarmConnections | null = null;
   #closed = false;
 
   constructor(endpoint: Endpoint) {
@@ -44,7 +46,16 @@ export class Http2Pool implements EndpointClient, TimerOwner {
 
   /** One connection stands for all requests, so one is kept open beforehand, whatever the count. */
   keepWarm(count: number): void {
-    if (count > 0 && this.#sessions.length === 0 && !this.#closed) this.#openSession();
+    this.#warm = new WarmConnections(this, this.#endpoint.upstream.wheel, Math.min(count, 1));
+    this.#warm.fill();
+  }
+
+  get usable(): number {
+    return this.#sessions.length;
+  }
+
+  openAhead(): void {
+    this.#openSession();
   }
 
   /**
@@ -101,6 +112,7 @@ export class Http2Pool implements EndpointClient, TimerOwner {
   retire(session: Http2Session): void {
     this.#remove(session);
     this.#reopen();
+    this.#warm?.lost(session.stoodAt);
   }
 
   /**
@@ -117,10 +129,12 @@ export class Http2Pool implements EndpointClient, TimerOwner {
       }
     }
     this.#reopen();
+    this.#warm?.lost(session.stoodAt);
   }
 
   close(): void {
     this.#closed = true;
+    this.#warm?.close();
     for (const session of [...this.#open]) {
       // Those that wait for it still get it, and it ends with the last of its streams: a GOAWAY would overtake a request
       // that was handed over in this turn.

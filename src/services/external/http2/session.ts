@@ -33,6 +33,8 @@ const connectionWindow = 1_048_576;
 export class Http2Session implements TimerOwner {
   /** How many streams it takes at one time. */
   streamLimit = initialStreams;
+  /** Since when it stands, by the wheel's clock; Infinity before. */
+  stoodAt = Number.POSITIVE_INFINITY;
   readonly #endpoint: Endpoint;
   readonly #pool: Http2Pool;
   readonly #timer: WheelTimer = new WheelTimer(this);
@@ -202,6 +204,7 @@ export class Http2Session implements TimerOwner {
 
   /** The server's SETTINGS, which come first, have come (RFC 9113 §3.4). */
   #stands(): void {
+    this.stoodAt = this.#endpoint.upstream.wheel.now();
     this.#state = OPEN;
     this.#armIdle();
   }
