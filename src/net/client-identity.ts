@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { ClientFacts, TlsFacts } from "../http/exchange.ts";
-import { localAddressOf, type Peer, remoteAddressOf } from "./peer.ts";
+import { localAddressOf, type Peer, remoteAddressOf, remotePortOf } from "./peer.ts";
 
 /** What is known of a connection beside its socket. */
 export interface Origin {
@@ -29,7 +29,7 @@ export class ClientIdentity implements ClientFacts {
   /** @param name of the socket in the config. */
   constructor(socket: Socket, name: string, { tls, peer }: Origin) {
     this.address = peer === null ? remoteAddressOf(socket) : peer.address;
-    this.port = peer === null ? (socket.remotePort ?? 0) : peer.port;
+    this.port = peer === null ? remotePortOf(socket) : peer.port;
     this.#socket = socket;
     this.#peer = peer;
     this.socket = name;

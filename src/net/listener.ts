@@ -10,11 +10,18 @@ export type ListenAt = { readonly fd: number } | Address;
  */
 export class Listener {
   readonly #server: net.Server;
+  /** Connections have an address, which those of unix sockets have not. */
+  #isTcp = false;
 
   /** @param accept gets a connection that is paused and half-open by itself; see `Transport.accepted`. */
   constructor(accept: (socket: net.Socket) => void) {
     this.#server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
-    this.#server.on("connection", (socket: net.Socket) => accept(socket));
+    this.#server.on("connection", (socket: net.Socket) => {
+      // A client that has reset its connection has no address any more, and would pass for one that never had any. To
+      // have asked keeps the address for later; see `keepRemoteAddress`.
+      if (this.#isTcp && socket.remoteAddress === undefined) socket.destroy();
+      else accept(socket);
+    });
   }
 
   /**
@@ -30,6 +37,8 @@ export class Listener {
       server.once("error", failed);
       server.listen(listenOptions(at), () => {
         server.off("error", failed);
+        const address = server.address();
+        this.#isTcp = address !== null && typeof address === "object";
         // Accepting can fail later, for want of descriptors; the connection stays in the queue and is tried again.
         server.on("error", () => {});
         resolve();

@@ -1,6 +1,7 @@
 import * as net from "node:net";
 import type { BodySink, Lender } from "../http/body.ts";
 import { ConnectedSocket } from "./connected-socket.ts";
+import { keepRemoteAddress } from "./peer.ts";
 import { noLender, ReadBuffer } from "./read-buffer.ts";
 import { beginTurn, endTurn, flushLater } from "./turn.ts";
 
@@ -116,6 +117,7 @@ export class Transport {
       (transport) => {
         const options = { handle, allowHalfOpen: true, writableHighWaterMark, onread: transport.#onread() };
         const socket = new net.Socket(options as net.SocketConstructorOpts);
+        keepRemoteAddress(accepted, socket);
         socket.resume();
         return socket;
       },
@@ -144,6 +146,7 @@ export class Transport {
     this.socket.destroy();
     const options = { handle, allowHalfOpen: true };
     const socket = new net.Socket(options as net.SocketConstructorOpts);
+    keepRemoteAddress(this.socket, socket);
     socket.unshift(Buffer.from(rest));
     return socket;
   }
