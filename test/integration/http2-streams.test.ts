@@ -486,3 +486,23 @@ test("a client that reads slowly, but reads, gets a large body however long it t
   await until(() => proxy.server.exchanges === 0);
   assert.equal(proxy.errors.request_timeout, undefined);
 });
+
+test("a client that fills its window for an answer that came early is told to stop, and nothing is kept", async (t) => {
+  const origin = await RawOrigin.start(t, (connection) => {
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nearly");
+  });
+  const proxy = await TestProxy.start(t, { external: { address: origin.address } });
+  const client = await FrameClient.connect(t, proxy.port);
+  const post = block([
+    [":method", "POST"],
+    [":scheme", "http"],
+    [":authority", "site"],
+    [":path", "/"],
+  ]);
+  client.send(frame(HEADERS, END_HEADERS, 1, post));
+  for (let i = 0; i < 6; i++) client.send(frame(DATA, 0, 1, Buffer.alloc(10_000)));
+  assert.equal(await client.code(RST_STREAM, 1), constants.NGHTTP2_NO_ERROR);
+  assert.equal(client.frames.filter(({ type, stream }) => type === DATA && stream === 1).length, 1);
+  await until(() => proxy.server.exchanges === 0);
+  assert.equal(proxy.context.accesses[0]?.status, 200);
+});

@@ -444,6 +444,8 @@ export class Http2Exchange
       this.#clock.awaitFor(lingerMs);
     } else if (body === null || body.ended || !body.flowing) {
       this.#stream.close(NO_ERROR);
+      // node:http2 keeps a stream for as long as something of it is unread.
+      body?.discard();
     } else if (this.#bodyClock?.tooSlow(now, body.received) === true) {
       body.fail(bodyTooSlow());
       this.#stream.close(CANCEL);
