@@ -35,6 +35,7 @@ export interface SourceProblem {
 export class Report {
   readonly #found: Diagnostic[] = [];
   readonly #seen: Set<string> = new Set();
+  readonly #hidden: Place[] = [];
 
   error(span: Span | null, message: string, notes: readonly Note[] = []): void {
     this.add({ severity: "error", message, place: placeOf(span), notes });
@@ -42,6 +43,12 @@ export class Report {
 
   warning(span: Span | null, message: string, notes: readonly Note[] = []): void {
     this.add({ severity: "warning", message, place: placeOf(span), notes });
+  }
+
+  /** Source lines are shown without this stretch: it holds a secret, and what is reported ends up in logs. */
+  hide(span: Span | null): void {
+    const place = placeOf(span);
+    if (place !== null) this.#hidden.push(place);
   }
 
   /** The same finding at the same place counts once: several checks may meet the same mistake. */
@@ -59,7 +66,24 @@ export class Report {
 
   /** All of them: those without a place first, then by file in the order given (others after, by path) and position. */
   sorted(files: readonly string[]): Diagnostic[] {
-    return sortDiagnostics(this.#found, files);
+    const found =
+      this.#hidden.length === 0 ? this.#found : this.#found.map((each) => this.#withoutSecrets(each));
+    return sortDiagnostics(found, files);
+  }
+
+  #withoutSecrets(diagnostic: Diagnostic): Diagnostic {
+    const notes = diagnostic.notes.map((note) => ({ ...note, place: this.#mask(note.place) }));
+    return { ...diagnostic, place: this.#mask(diagnostic.place), notes };
+  }
+
+  #mask(place: Place | null): Place | null {
+    if (place === null) return null;
+    let { lineText } = place;
+    for (const { file, line, column, length } of this.#hidden) {
+      if (file !== place.file || line !== place.line) continue;
+      lineText = lineText.slice(0, column - 1) + "*".repeat(length) + lineText.slice(column - 1 + length);
+    }
+    return { ...place, lineText };
   }
 }
 

@@ -50,6 +50,7 @@ function readKeyNode(node: ConfigNode, report: Report): readonly string[] | null
   const text = textAt(node, source);
   if (source === "jwk" ? value.kind !== "map" : text === null || text.value === "") return null;
   if (source === "secret" && text?.secret === false) {
+    report.hide(text.span);
     report.warning(text.span, "the secret stands in the file: a variable keeps it out");
   }
   try {

@@ -4,7 +4,7 @@ import { destinationsOf } from "./addresses.ts";
 import type { Report } from "./diagnostic.ts";
 import type { NamedService } from "./kinds.ts";
 import { placeOf } from "./source.ts";
-import { type ConfigNode, child, items, type MapNode, shown, type TextNode } from "./tree.ts";
+import { type ConfigNode, child, items, type MapNode, shown, type TextNode, textAt } from "./tree.ts";
 
 /** Checks an external against mistakes that have the right shape. */
 export function checkUpstream({ name, body }: NamedService, report: Report): void {
@@ -35,6 +35,7 @@ export function checkUpstream({ name, body }: NamedService, report: Report): voi
   checkBalance(node, report);
   checkRetries(child(node, "retries"), report);
   checkWarm(node, report);
+  checkSecret(textAt(child(node, "sticky"), "secret"), report);
   // A flag may put one address in place of several for a while, and the rest of the config stays as it is.
   if (one === undefined || one.node.span !== null) {
     checkSticky(node, report);
@@ -111,6 +112,12 @@ function checkRetries(retries: ConfigNode | null, report: Report): void {
       'a request that runs into perTryTimeout is not sent again: "on" does not name timeout',
     );
   }
+}
+
+function checkSecret(secret: TextNode | null, report: Report): void {
+  if (secret === null || secret.value === "" || secret.secret) return;
+  report.hide(secret.span);
+  report.warning(secret.span, "the secret stands in the file: a variable keeps it out");
 }
 
 /** What is opened ahead is idle: above the bound it would be closed and opened again without end. */

@@ -16,6 +16,7 @@ export function checkUsers(owner: ConfigNode, keySpan: Span | null, what: string
     count++;
     const password = asText(node);
     if (password === null || password.value === "") continue;
+    if (!password.secret) report.hide(password.span);
     try {
       const { kind } = readPassword(password.value);
       if (kind === "plain" && !password.secret) {
