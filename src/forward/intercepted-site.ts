@@ -11,6 +11,8 @@ export class InterceptedFacts implements TlsFacts {
   readonly clientCertificate: string;
   /** The site's host, in lower case and without brackets. */
   readonly host: string;
+  /** The same as rules compare it. */
+  readonly name: string;
   readonly port: number;
   readonly client: ClientFacts;
   /** See `Exchange.user`. */
@@ -22,6 +24,7 @@ export class InterceptedFacts implements TlsFacts {
     this.cf = facts.cf;
     this.clientCertificate = facts.clientCertificate;
     this.host = host;
+    this.name = splitAuthority(host.includes(":") ? `[${host}]` : host).name;
     this.port = port;
     this.client = client;
     this.user = user ?? "";
@@ -69,6 +72,5 @@ export class InterceptedSite implements Service {
 
 function isFor(authority: string, site: InterceptedFacts): boolean {
   const { name, port } = splitAuthority(authority);
-  const host = name.startsWith("[") && name.endsWith("]") ? name.slice(1, -1) : name;
-  return (port === anyPort ? 443 : port) === site.port && host === site.host;
+  return (port === anyPort ? 443 : port) === site.port && name === site.name;
 }

@@ -71,6 +71,7 @@ export class InterceptedTunnel implements TimerOwner {
       outward.onEnded = null;
       if (next === "open") this.#shake();
       else if (next === "pass") this.#pass();
+      else if (this.#refusal !== "") this.#fail("name", this.#refusal);
       else this.#fail("not_tls", "the client does not speak TLS");
     });
   }
@@ -85,13 +86,19 @@ export class InterceptedTunnel implements TimerOwner {
     const hello = this.#hello.read(bytes);
     if (hello === NEED_MORE) return bytes.length > maxClientHelloBytes ? "open" : "more";
     if (hello === MALFORMED || hello.serverName === "") return "open";
-    return owner.excludes(hello.serverName, this.#tunnel.port) ? "pass" : "open";
+    const { port } = this.#tunnel;
+    if (!owner.excludes(hello.serverName, port)) return "open";
+    // Who names an excluded host gets to that host: any other place would otherwise be reached unopened under its name.
+    const refusal = this.#judge(hello.serverName);
+    if (refusal === "") return "pass";
+    this.#refusal = refusal;
+    return "refuse";
   }
 
   /** The tunnel goes on unopened. */
   #pass(): void {
     this.#settle();
-    const passed = new PassedTunnel(this.#owner, this.#tunnel, this.#pair.far);
+    const passed = new PassedTunnel(this.#owner, this.#tunnel, this.#host, this.#pair.far);
     this.#pair.outward.onEnded = (error) => {
       if (error !== null) passed.onAbort?.(error);
     };
@@ -187,8 +194,9 @@ class PassedTunnel implements Tunnel {
   readonly #owner: Interceptor;
   readonly #stream: ByteStream;
 
-  constructor(owner: Interceptor, tunnel: Tunnel, stream: ByteStream) {
-    this.host = tunnel.host;
+  /** @param host that the tunnel leads to, without brackets */
+  constructor(owner: Interceptor, tunnel: Tunnel, host: string, stream: ByteStream) {
+    this.host = host;
     this.port = tunnel.port;
     this.client = tunnel.client;
     this.depth = tunnel.depth;

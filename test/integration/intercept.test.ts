@@ -160,6 +160,25 @@ test("an excluded host is tunnelled unopened", async (t) => {
   assert.equal(opened.stdout, "ok");
 });
 
+test("who asks for an address and names an excluded host gets to that host, and to no other place unopened", async (t) => {
+  const site = await SecureSite.start(t, good, (_request, response) => response.end("ok"));
+  const destinations = "    destinations: { deny: [forbidden.test] }";
+  const { sluice, ca } = await start(t, 'hosts: ["*"], exclude: [localhost, "*.bank.test"]', destinations);
+  const named = async (host: string, servername: string): Promise<tls.TLSSocket> => {
+    const socket = await openTunnel(t, sluice, `${host}:${site.port}`);
+    return tls.connect({ socket, servername, ca: [readFileSync(ca, "utf8"), origins.certificate] });
+  };
+  // Nothing listens at this address; the site is where the name leads.
+  const excluded = await named("127.0.0.9", "localhost");
+  await once(excluded, "secureConnect");
+  assert.equal(excluded.getPeerCertificate().issuer.CN, "Origins CA");
+  excluded.destroy();
+  const elsewhere = await named("127.0.0.1", "login.bank.test");
+  await once(elsewhere, "error");
+  const forbidden = await named("127.0.0.1", "forbidden.test");
+  await once(forbidden, "error");
+});
+
 test("sites are verified as a browser does: what is wrong with them is 502, whatever the client trusts", async (t) => {
   const answer = (_request: unknown, response: { end(text: string): void }) => response.end("ok");
   const sites = {

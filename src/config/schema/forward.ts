@@ -30,7 +30,7 @@ export const destinations = z
       .meta({
         description:
           "Hosts that clients may ask for; `*.example.com` is every name below it, and `:port` after a host asks for that " +
-          "port. An address counts as it was written by the client.",
+          "port. An address counts however the client writes it.",
         examples: [["*"], ["example.com", "*.example.com"]],
       }),
     deny: z

@@ -1,4 +1,6 @@
 import { domainToASCII } from "node:url";
+import { parseIp } from "../../net/cidr.ts";
+import { formatIp } from "../../net/ip-text.ts";
 
 /**
  * The host of a rule: `example.com`, `*.example.com` for every name below it (not itself), or `*`; `:port` after any of
@@ -41,12 +43,16 @@ export class HostPattern {
 export const anyPort = -1;
 const invalidPort = -2;
 
-/** The host in lower case without a final dot, and the port: -1 when there is none, -2 when it is no number. */
+/**
+ * The host in lower case without a final dot, and the port: -1 when there is none, -2 when it is no number. An IPv6
+ * address is written as in RFC 5952, and a mapped IPv4 address as that: no other spelling gets past a rule.
+ */
 export function splitAuthority(authority: string): { name: string; port: number } {
   const bracket = authority.lastIndexOf("]");
   const colon = authority.indexOf(":", bracket + 1);
   let name = (colon === -1 ? authority : authority.slice(0, colon)).toLowerCase();
   if (name.endsWith(".")) name = name.slice(0, -1);
+  if (name.startsWith("[")) name = writtenPlainly(name);
   if (colon === -1 || colon + 1 === authority.length) return { name, port: anyPort };
   let port = 0;
   for (let i = colon + 1; i < authority.length; i++) {
@@ -56,4 +62,11 @@ export function splitAuthority(authority: string): { name: string; port: number 
     if (port > 65_535) return { name, port: invalidPort };
   }
   return { name, port };
+}
+
+/** @param text an address in brackets, or what is none */
+function writtenPlainly(text: string): string {
+  const address = parseIp(text.slice(1, -1));
+  if (address === null) return text;
+  return address.family === 4 ? formatIp(address) : `[${formatIp(address)}]`;
 }
