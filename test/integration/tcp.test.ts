@@ -468,7 +468,7 @@ test("on a stop, connections go on until the drain timeout cuts them", async (t)
   const port = await serve(t, echo);
   const sluice = await startSluice(
     t,
-    config(`{ external: { address: "127.0.0.1:${port}", tcp: {} } }`, "tcp: {}", "drainTimeout: 1s"),
+    config(`{ external: { address: "127.0.0.1:${port}", tcp: {} } }`, "tcp: {}", "drainTimeout: 3s"),
   );
   const client = dial(t, portOf(sluice));
   client.write("x");
