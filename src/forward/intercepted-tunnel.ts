@@ -133,6 +133,8 @@ export class InterceptedTunnel implements TimerOwner {
       carrier.destroy();
       this.#fail("closed", "the handshake was broken off");
     });
+    // Nothing that is left to say would finish the handshake.
+    socket.once("end", () => this.#fail("closed", "the client left in its handshake"));
     socket.once("secure", () => this.#secured(socket));
   }
 

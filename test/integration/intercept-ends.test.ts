@@ -26,7 +26,7 @@ sockets:
     address: 127.0.0.1:0
     service: net
     http: { style: proxy }
-    intercept: { hosts: ["*"], notTls: tunnel }
+    intercept: { hosts: ["*"], notTls: tunnel, handshakeTimeout: 1m }
 services:
   net: { network: { allow: [local], trust: [./origins.pem] } }
 admin: { address: "unix:./admin.sock" }
