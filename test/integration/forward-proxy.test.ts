@@ -118,6 +118,8 @@ test("users of a file are checked by their hash", async (t) => {
   assert.equal(await status(proxy, "--proxy-user", "ada:pencil", "-p", url), "200 200");
   assert.equal(await status(proxy, "--proxy-user", "ada:pen", "-p", url), "407 000");
   proxy.directory.write("users.txt", `bob:${hash}\n`);
+  // Each try counts, so the change is waited for and not tried out.
+  await proxy.sees(/users\.changed/);
   await eventually("the new user may pass", async () => {
     return (await status(proxy, "--proxy-user", "bob:pencil", url)) === "000 200";
   });
